@@ -2,12 +2,18 @@
 .DEFAULT_GOAL := default
 SHELL := /bin/sh
 
-PACKAGES := pkg-config libgsl-dev libopenblas-dev libcairo2-dev libpng-dev libpango1.0-dev libcjson-dev libpcre2-dev libgit2-dev libcurl4-openssl-dev zlib1g-dev liblinear-dev libsvm-dev fonts-dejavu-core libcmocka-dev
+PACKAGES := pkg-config libgsl-dev libopenblas-dev libcairo2-dev libpng-dev libpango1.0-dev libcjson-dev libyaml-dev libpcre2-dev libgit2-dev libcurl4-openssl-dev zlib1g-dev liblinear-dev libsvm-dev fonts-dejavu-core libcmocka-dev
 FASTER := libdnnl-dev
-MODULES := gsl openblas cairo libpng pangocairo glib-2.0 libcjson libpcre2-8 libgit2 libcurl zlib cmocka
+MODULES := gsl openblas cairo libpng pangocairo glib-2.0 libcjson yaml-0.1 libpcre2-8 libgit2 libcurl zlib cmocka
 
-MODE ?= release
+# With MPI the objects have a directory of their own; MPI_MODULE is pkg-config's name of Open MPI or MPICH.
+MODE ?= $(if $(MPI),mpi,release)
 OUT := build/$(MODE)
+ifneq ($(MPI),)
+MPI_MODULE ?= $(firstword $(foreach m,ompi-c mpi-c mpich,$(shell pkg-config --exists $m 2>/dev/null && echo $m)) ompi-c)
+PACKAGES += libopenmpi-dev openmpi-bin
+MODULES += $(MPI_MODULE)
+endif
 # The caller's CC, CPPFLAGS, CFLAGS and LDFLAGS hold: the flags come last, so that -O0 or -march=native win.
 ifeq ($(origin CC),default)
 CC := gcc
@@ -31,15 +37,19 @@ WARN := $(filter-out -Wdouble-promotion,$(WARN)) -Wno-pass-failed
 endif
 BASE := -std=c17 -D_GNU_SOURCE -Isrc -fPIC -fno-semantic-interposition -fno-math-errno -ffp-contract=fast -fopenmp -MMD -MP $(WARN)
 release_FLAGS := -O3 -g
+mpi_FLAGS := $(release_FLAGS)
 debug_FLAGS := -O1 -g -DVERNIER_DEBUG -Werror
 san_FLAGS := -O1 -g -DVERNIER_DEBUG -Werror -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer
 tsan_FLAGS := -O1 -g -DVERNIER_DEBUG -fsanitize=thread -fno-omit-frame-pointer
-LIB_CFLAGS = $(shell pkg-config --cflags gsl openblas cairo libpng pangocairo glib-2.0 libcjson libpcre2-8 libgit2 libcurl zlib 2>/dev/null | sed 's/-I/-isystem /g')
-LIBS = $(shell pkg-config --libs gsl openblas cairo libpng pangocairo glib-2.0 libcjson libpcre2-8 libgit2 libcurl zlib 2>/dev/null | sed 's/-lgslcblas//') -llinear -lsvm -lm
+LIB_CFLAGS = $(shell pkg-config --cflags gsl openblas cairo libpng pangocairo glib-2.0 libcjson yaml-0.1 libpcre2-8 libgit2 libcurl zlib 2>/dev/null | sed 's/-I/-isystem /g')
+LIBS = $(shell pkg-config --libs gsl openblas cairo libpng pangocairo glib-2.0 libcjson yaml-0.1 libpcre2-8 libgit2 libcurl zlib 2>/dev/null | sed 's/-lgslcblas//') -llinear -lsvm -lm
 # oneDNN is optional and has no pkg-config file: F32 products go through it where its header is, which `make deps`
 # sees to where the distribution has it; make DNNL= leaves it out.
 DNNL ?= $(if $(wildcard /usr/include/dnnl.h),-ldnnl)
 LIBS += $(DNNL)
+ifneq ($(MPI),)
+LIBS += $(shell pkg-config --libs $(MPI_MODULE) 2>/dev/null)
+endif
 # The version is the release and git's state.  Sources that git does not know yet are built, too, and make a build dirty
 # like changed ones.  A tarball of `make dist` brings its state along, whatever repository it was unpacked in.
 UNTRACKED := $(shell git ls-files -o --exclude-standard -- src theory toy probes analysis packaging Makefile 2>/dev/null)
@@ -59,7 +69,7 @@ $(OUT)/src/num/fast_avx2.o $(OUT)/src/num/attend_avx2.o $(OUT)/src/num/matvec_av
 $(OUT)/src/num/fast_avx512.o $(OUT)/src/num/attend_avx512.o $(OUT)/src/num/matvec_avx512.o: FLAGS := -march=x86-64-v4 -mprefer-vector-width=512 -fno-trapping-math
 
 # Loops over numbers of files, some of them dropped again, need the same freedom to become vectors.
-$(OUT)/src/io/stored.o $(OUT)/src/io/blocks.o: FLAGS := -fno-trapping-math
+$(OUT)/src/io/stored.o $(OUT)/src/num/blocks.o: FLAGS := -fno-trapping-math
 
 .PHONY: all run test check bench bench-peers headers layers style deps clean help
 default:
@@ -175,6 +185,13 @@ build/fuzz/seeds: tests/fuzz/seeds.c $(TESTED)
 .PHONY: fuzz fuzz-seeds
 .PRECIOUS: build/fuzz/%.o
 
+# Several processes: ranks of MPI on one machine and on four network namespaces, and Slurm.  A part that this machine
+# cannot run says so.
+check-scale: deps all $(OUT)/tests/tasks/test_lm ## run on several ranks, over four hosts in network namespaces and under Slurm (needs root and packages)
+	@+$(AGAIN) MPI=1 build/mpi/vernier
+	@VERNIER_SCALE=yes VERNIER_MPI=$(abspath build/mpi/vernier) VERBOSE=1 tests/run $(OUT) $(wildcard tests/scale/*.sh)
+.PHONY: check-scale
+
 N ?= 20
 mutate: all tests ## put N small faults (20) into FILE='src/...', one at a time, and list those that no test notices
 	@tests/mutate $(N) $(FILE)
@@ -243,10 +260,19 @@ $(OUT)/flags: force # changes only when the compiler or the flags do
 	@echo '$(subst ','"'"',$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)) $(COMPILER)' | cmp -s - $@ || \
 	  echo '$(subst ','"'"',$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)) $(COMPILER)' >$@
 
+# The one file that knows MPI.
+ifneq ($(MPI),)
+$(OUT)/src/base/wire.o: FLAGS := -DVERNIER_MPI $(shell pkg-config --cflags $(MPI_MODULE) 2>/dev/null | sed 's/-I/-isystem /g')
+$(OUT)/src/base/wire.o: | mpi-there
+mpi-there:
+	@pkg-config --exists $(MPI_MODULE) || { echo "MPI=1: pkg-config finds neither Open MPI nor MPICH (make deps MPI=1)" >&2; exit 2; }
+.PHONY: mpi-there
+endif
+
 # The assembler puts the page into the object.
 $(OUT)/analysis/explorer.o: $(wildcard analysis/explorer/*)
 
-$(OUT)/src/num/gemm.o: FLAGS := $(if $(DNNL),-DVERNIER_DNNL)
+$(OUT)/src/num/gemm.o $(OUT)/src/num/bf16.o: FLAGS := $(if $(DNNL),-DVERNIER_DNNL)
 $(OUT)/src/num/gemm.o: $(OUT)/products
 $(OUT)/products: force # changes only when the library does
 	@mkdir -p $(@D)

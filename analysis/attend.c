@@ -288,7 +288,8 @@ static const Option OPTIONS[] = {
      "another "
      "text, ids:1,2 or @FILE), 'steer:SITE:L=S*TEXT minus TEXT' (a steering vector: S times the difference of the "
      "mean "
-     "activations at SITE on two texts, or one text's mean), SITE:L.T for position T alone; may be repeated"},
+     "activations at SITE on two texts, or one text's mean), SITE:L.T for position T alone; may be repeated",
+     .repeated = true},
     {"dtype", "NAME", "f32 (the default), or f64 to distinguish a change from rounding"},
     {"number", "NAME", "draw one metric, layers by heads: a column of heads.csv, such as induction"},
     {"sweep", "heads", "head importance: zero ablation of each head and its gradient, as changes of the loss"},

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "base/table.h"
 #include "io/columns.h"
+#include "probes/learners.h"
 #include "run/experiment.h"
 
 typedef struct {
@@ -126,40 +127,20 @@ static Status rank_lines(double *line, const Baselines *b, const Learner *l, voi
     return OK;
 }
 
-static bool go_on(int64_t done, void *user)
-{
-    (void)done, (void)user;
-    return !run_stopped();
-}
-
-static bool stopped(void *user)
-{
-    (void)user;
-    return run_stopped();
-}
-
 static Status learn(double *out, const Baselines *b, const Learner *l, uint64_t seed, bool published, Arena *run,
                     Arena *step)
 {
-    const JitSet *train = &b->set[SPLIT_TRAIN], *valid = &b->set[SPLIT_VALID], *test = &b->set[SPLIT_TEST];
-    const TuneWatch watch = {.stopped = stopped};
-    double option[LEARNER_OPTIONS], *before = NEW(run, double, valid->n);
+    const JitSet *test = &b->set[SPLIT_TEST];
+    const LearnerFit fit = {.train = &b->set[SPLIT_TRAIN],
+                            .valid = &b->set[SPLIT_VALID],
+                            .test = test,
+                            .both = &b->both,
+                            .features = true,
+                            .as_published = published,
+                            .seed = seed};
     void *model;
-    TRY(learner_set(option, l, ""));
-    LearnJob job = {.train = train,
-                    .valid = valid,
-                    .option = option,
-                    .features = train->features && valid->features && test->features,
-                    .as_published = published,
-                    .seed = seed,
-                    .watch = &watch};
-    const LearnView view = {0};
-    TRY(l->fit(&model, run, &job));
-    TRY(l->score(before, model, step, valid, &view, go_on, NULL));
-    out[0] = l->best_threshold && !published ? jit_best_threshold(valid, before) : 0.5;
-    job.former = model, job.valid = NULL, job.train = &b->both;
-    TRY(l->fit(&model, run, &job));
-    TRY(l->score(out + 1, model, step, test, &view, go_on, NULL));
+    TRY(learner_scores(out + 1, out, &model, &fit, l, run, step));
+    if (!l->best_threshold || published) out[0] = 0.5;
     return rank_lines(out + 1 + test->n, b, l, model, step);
 }
 

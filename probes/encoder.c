@@ -5,6 +5,7 @@
 #include "adapter/adapter.h"
 #include "base/rng.h"
 #include "base/str.h"
+#include "num/bf16.h"
 #include "probes/probing.h"
 #include "run/parallel.h"
 #include "train/pretrain.h"
@@ -25,6 +26,7 @@ LoadOptions probing_load(const Run *r)
 {
     return (LoadOptions){.no_lm_head = true,
                          .widen = !strcmp(run_text(r, "dtype"), "float32"),
+                         .bf16 = !strcmp(run_text(r, "dtype"), "bf16"),
                          .vocab_from_file = run_flag(r, "vocab-from-file")};
 }
 
@@ -33,10 +35,15 @@ Status encoder_open(Model **m, Hooks **hooks, const char **remark, const Probing
 {
     *hooks = hooks_new(run);
     *remark = NULL;
-    if (!lab->model || kind == RANDOM) return model_open(m, run, &lab->config, F32, seed);
-    const char *adapter = run_text(r, "adapter");
     LoadOptions how = probing_load(r);
     how.seed = seed;
+    bf16_use(how.bf16);
+    if (!lab->model || kind == RANDOM) {
+        TRY(model_open(m, run, &lab->config, F32, seed));
+        if (how.bf16 && kind == RANDOM) params_round((*m)->params);
+        return OK;
+    }
+    const char *adapter = run_text(r, "adapter");
     if (!*adapter) return model_load_as(m, run, lab->model, &how);
     Adapter *a;
     TRY(adapter_open(&a, run, adapter));
@@ -82,6 +89,7 @@ Status encoder_pretrain(Model *m, const Probing *lab, Run *r, uint64_t seed, Out
                          .user = &(Course){.r = r, .out = out}};
     plan.train.warmup = plan.train.total / 10;
     TRY(pretrain_run(m, dir, &lab->training, &plan));
+    if (bf16_used()) params_round(m->params);
     TRY(bpe_save(bpe, dir)); /* so that other commands can read text with it */
     return run_leaves(r, dir);
 }

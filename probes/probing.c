@@ -31,8 +31,8 @@ const Setting PROBING_SETTINGS[] = {
     {"model", "a model directory or hub name; empty: pretrain a small encoder", {"", NULL, NULL},
      .reads = "config.json|*"},
     {"adapter", "an adapter's directory, to attach to the model", {"", NULL, NULL}, .reads = "*"},
-    {"dtype", "auto keeps 16-bit weights in memory as the files have them; float32 widens them, to the same results",
-     {"auto", NULL, NULL}, .among = "auto|float32"},
+    {"dtype", "auto keeps 16-bit and quantised weights in memory as the files have them; float32 widens them; bf16 "
+     "computes with frozen weights in BF16", {"auto", NULL, NULL}, .among = "auto|float32|bf16"},
     {"vocab-from-file", "take the vocabulary's size from the file's token table", {"no", NULL, NULL}},
     {"tokenizer", "where its tokenizer is; empty: in the model's directory", {"", NULL, NULL}, .reads = "*"},
     {"language", "of the code, for tokenizers that need it", {"java", NULL, NULL}},

@@ -181,6 +181,17 @@ static void take_measures(Run *r, int n, StudyOutcome *out)
     for (int i = 0; i < n; i++) out[i].seconds = x[i], out[i].megabytes = x[n + i];
 }
 
+static Status baselines(StudyResults *x, Study *s, Run *r)
+{
+    const LearnerFit fit = {.train = &s->commits[SPLIT_TRAIN],
+                            .valid = &s->commits[SPLIT_VALID],
+                            .test = &s->commits[SPLIT_TEST],
+                            .features = true};
+    LearnerRow *row = NEW(&s->arena, LearnerRow, MOST_LEARNERS);
+    x->learner = row;
+    return learner_rows(row, &x->learners, r, &s->arena, &fit);
+}
+
 /* Runs the study: data, base models, learning rates, all jobs, and then tables, findings and figures. */
 static Status run_study(Study *s, Run *r)
 {
@@ -193,7 +204,8 @@ static Status run_study(Study *s, Run *r)
     StudyJobs all = {s, j.job};
     TRY(run_parallel(r, j.n, sizeof *out, study_job, &all, out));
     take_measures(r, j.n, out);
-    const StudyResults results = {j.job, out, j.n};
+    StudyResults results = {j.job, out, j.n, NULL, 0};
+    TRY(baselines(&results, s, r));
     TRY(study_tables(r, s, &results));
     study_findings(r, s, &results);
     return study_figures(r, s, &results);
@@ -220,6 +232,7 @@ static const Setting SETTINGS[] = {
      {"full,lora", "full,lora,adapter,prefix", NULL, NULL}},
     {"heads", "of JIT-DP: single, or concat with the 14 features", {"single,concat", NULL, NULL, NULL},
      .among = "single|concat"},
+    {"baselines", "of JIT-DP, as vernier list names them", {"words,la,date", "words,la,date,jitline", "all", "all"}},
     {"languages", "of CMG, below --data", {"java,csharp,cpp,python,javascript", NULL, NULL, NULL}},
     {"levels", "of synthetic data: levels of wording instead of languages", {"1", "2", "2", NULL}, 1, 3},
     {"commits", "synthetic commits of JIT-DP, the last 40 % for testing", {"200", "1200", "2000", NULL}, 50, 1e6},

@@ -19,6 +19,7 @@
 #include "num/stats.h"
 #include "peft/peft.h"
 #include "probes/floors.h"
+#include "probes/learners.h"
 #include "run/experiment.h"
 #include "tasks/cmg.h"
 #include "tasks/jit_model.h"
@@ -127,6 +128,8 @@ typedef struct {
     const StudyJob *job;
     const StudyOutcome *out;
     int n;
+    const LearnerRow *learner; /* baselines of defect prediction */
+    int learners;
 } StudyResults;
 /* Outcomes of a cell, one a seed; the count. */
 int study_cell(const StudyOutcome *out[STUDY_SEEDS], const StudyResults *, StudyJob like);

@@ -9,7 +9,6 @@
 #include "probe/compare.h"
 #include "probes/grid.h"
 #include "probes/study.h"
-#include "tasks/floor.h"
 
 int study_cell(const StudyOutcome *out[STUDY_SEEDS], const StudyResults *x, StudyJob like)
 {
@@ -226,30 +225,6 @@ static void table_after_cmg(Run *r, const Study *s, const StudyResults *x)
 
 /* ---- the two tasks ---- */
 
-/* Adds the scores of a baseline of defect prediction, with its threshold chosen on validation. */
-static Status put_jit_floor(Grid *g, const Study *s, const char *name, bool features)
-{
-    Arena run = arena_open(0), step = arena_open(0);
-    const JitSet *test = &s->commits[SPLIT_TEST], *train = &s->commits[SPLIT_TRAIN],
-                 *valid = &s->commits[SPLIT_VALID];
-    FloorPlan plan;
-    Floor *f;
-    floor_plan(&plan, name, features);
-    double *score = NEW(&run, double, test->n), *before = NEW(&run, double, valid->n);
-    TRY(floor_fit(&f, &run, train, &plan));
-    for (int64_t i = 0; i < valid->n; i++) TRY(floor_score(&before[i], f, &step, &valid->change[i]));
-    for (int64_t i = 0; i < test->n; i++) TRY(floor_score(&score[i], f, &step, &test->change[i]));
-    JitScores x = jit_scores(test, score, 0.5), y = jit_scores(test, score, jit_best_threshold(valid, before));
-    grid_put(g, "baseline"), grid_put(g, !strcmp(name, "la") ? "added lines"
-                                         : features          ? "words, features"
-                                                             : "words");
-    const double v[] = {x.at.f1, y.at.f1, x.at.auc, x.effort.recall_at_20, x.effort.popt};
-    for (int k = 0; k < 5; k++) grid_put(g, str_print(g->a, "%.3f", v[k]));
-    arena_close(&step);
-    arena_close(&run);
-    return OK;
-}
-
 /* The table of defect prediction: each model, head and method, then the baselines. */
 static Status table_jit(Run *r, const Study *s, const StudyResults *x)
 {
@@ -265,9 +240,11 @@ static Status table_jit(Run *r, const Study *s, const StudyResults *x)
                     grid_put(&g, s->method[m].name);
                 for (int k = 0; k < 5; k++) grid_put(&g, cell(g.a, x, like, VALUES[k], NULL, 1, 3));
             }
-    TRY(put_jit_floor(&g, s, "words", true));
-    TRY(put_jit_floor(&g, s, "words", false));
-    TRY(put_jit_floor(&g, s, "la", true));
+    for (int i = 0; i < x->learners; i++) {
+        const LearnerRow *l = &x->learner[i];
+        grid_put(&g, "baseline"), grid_put(&g, l->name);
+        for (int k = 0; k < 5; k++) grid_put(&g, mean_text(g.a, l->at[k], l->seeds, 1, 3));
+    }
     JitScores random = jit_random(&s->commits[SPLIT_TEST], 1);
     grid_put(&g, "baseline"), grid_put(&g, "random scores");
     const double v[] = {random.at.f1, NAN, random.at.auc, random.effort.recall_at_20, random.effort.popt};

@@ -1,14 +1,16 @@
 # Small faults for tests/mutate: reads C sources, each as clang-format leaves it, and prints the faults that it
 # could put into them, one a line: stratum, file, line number, kind, and the line as it becomes, split by tabs.
 #
-# Comments, strings, preprocessor lines and messages (CHECK, fail, remark, printf) stay as
+# Comments, strings, preprocessor lines and messages (CHECK, err_fail, remark, print_out) stay as
 # they are. All candidates stand in the order of the files and are cut into COUNT strata of the same size; within a
 # stratum they come in an order that SEED decides, a kind at a time, so that the many constants do not push the rest
 # out. Who takes the first that compiles of each stratum has COUNT faults spread over the files.
 
 BEGIN {
     FS = "\n"
-    split("CHECK fail fail_at die remark note printf fprintf EXPECT static_assert", words, " ")
+    split("CHECK EXPECT static_assert err_fail err_fail_at err_die err_no_memory print_out print_err print_to printf " \
+          "fprintf remark print_remark tuning_remark adapter_remark scores_remark run_remark mine_remark " \
+          "repo_remark objects_remark", words, " ")
     for (i in words) quiet[words[i]] = 1
     swap[" < "] = "<= >="; swap[" <= "] = "< >"; swap[" > "] = ">= <="; swap[" >= "] = "> <"
     swap[" == "] = "!="; swap[" != "] = "=="; swap[" && "] = "||"; swap[" || "] = "&&"

@@ -461,7 +461,7 @@ static const Experiment LORA_RANK = {
     .title = "The rank that turns one network into another",
     .claim =
         "With rank-R updates in L frozen linear layers the best spectral error is sigma_{RL+1}; a ReLU net twice "
-        "as deep as its target needs rank D/2 per layer.",
+        "as deep as its target is matched with rank D/2 per layer.",
     .method =
         "Updates written down from one SVD, for linear nets and, behind lifting biases, for ReLU nets; gradient "
         "LoRA and last-layer tuning beside them.",

@@ -35,8 +35,8 @@ Var *op_embed(Tape *t, Var *table, const int32_t *id, int64_t b, int64_t n)
     for (int64_t i = 0; i < b * n; i++)
         CHECK(id[i] < rows, "id %d looked up in a table of %lld rows", id[i], (long long)rows);
     DType held = table->val.dtype;
-    Tensor y = tape_alloc(t, dtype_is_half(held) ? F32 : held, SHAPE(b, n, c));
-    if (dtype_is_half(held))
+    Tensor y = tape_alloc(t, dtype_is_narrow(held) ? F32 : held, SHAPE(b, n, c));
+    if (dtype_is_narrow(held))
         wide_rows(y.data, table->val, id, b * n);
     else
         kernels_of(held)->embed_fwd(y.data, table->val.data, id, b * n, c);

@@ -55,15 +55,12 @@ static Tensor gather_room(Tape *t, const HeadSaved *s, Tensor x, int64_t m)
     return whole ? (Tensor){0} : tape_alloc(t, x.dtype, SHAPE(m, s->c));
 }
 
-/* z (m,v) becomes the logits of m rows xs, then, with `grad`, dz times scale; returns the sum of the losses.  W is
- * wide here and below. */
-static double chunk_loss(Tape *t, const HeadSaved *s, Tensor z, const void *xs, Tensor w, const Var *bias,
+/* z (m,v) becomes the logits of m rows xs, then, with `grad`, dz times scale; returns the sum of the losses. */
+static double chunk_loss(Tape *t, const HeadSaved *s, Tensor z, const void *xs, const Weight *w, const Var *bias,
                          int64_t first, int64_t m, double scale, bool grad)
 {
     const Kernels *k = kernels_of(z.dtype);
-    bool out_in = s->layout == OUT_IN;
-    gemm_parallel(z.dtype, m, s->v, s->c, 1, mat(xs, s->c, false), mat(w.data, out_in ? s->c : s->v, out_in), 0,
-                  z.data, s->v);
+    weight_forward(t, w, z.dtype, xs, m, z.data);
     if (bias) k->bias_act(ACT_NONE, z.data, z.data, bias->val.data, m, s->v);
     Tensor loss = tape_alloc(t, F64, SHAPE(chunk_rows(s)));
     k->xent(loss.data, z.data, s->target + first, scale, grad, m, s->v);
@@ -71,14 +68,6 @@ static double chunk_loss(Tape *t, const HeadSaved *s, Tensor z, const void *xs, 
     for (int64_t i = 0; i < m; i++) sum += ((const double *)loss.data)[i];
     tape_free(t, loss);
     return sum;
-}
-
-/* dx (m,c) = dz W */
-static void rows_gradient(const HeadSaved *s, void *dx, Tensor z, const void *w, int64_t m)
-{
-    bool out_in = s->layout == OUT_IN;
-    gemm_parallel(z.dtype, m, s->c, s->v, 1, mat(z.data, s->v, false), mat(w, out_in ? s->c : s->v, !out_in), 0, dx,
-                  s->c);
 }
 
 static void weight_gradient(Tape *t, const HeadSaved *s, Var *w, Var *bias, Tensor z, const void *xs, int64_t m)
@@ -104,7 +93,7 @@ static void scatter(Tape *t, const HeadSaved *s, Var *x, const void *d, int64_t 
 }
 
 /* The backward of one chunk, from dz or, where the forward kept none, from logits computed once more. */
-static void chunk_backward(Tape *t, Var *out, Tensor wide, Tensor z, Tensor room, Tensor d, int64_t first, int64_t m)
+static void chunk_backward(Tape *t, Var *out, const Weight *weight, Tensor z, Tensor room, Tensor d, int64_t first, int64_t m)
 {
     const HeadSaved *s = out->saved;
     Var *x = out->in[0], *w = out->in[1], *bias = out->in[2];
@@ -113,10 +102,10 @@ static void chunk_backward(Tape *t, Var *out, Tensor wide, Tensor z, Tensor room
     if (s->kept_is_dz)
         kernels_of(z.dtype)->scale(z.data, g, z.data, m * s->v, false);
     else
-        chunk_loss(t, s, z, xs, wide, bias, first, m, g / (double)s->n, true);
+        chunk_loss(t, s, z, xs, weight, bias, first, m, g / (double)s->n, true);
     weight_gradient(t, s, w, bias, z, xs, m);
     if (!x->needs) return;
-    rows_gradient(s, d.data, z, wide.data, m);
+    weight_backward(t, weight, z.dtype, z.data, m, 0, d.data);
     scatter(t, s, x, d.data, first, m, 1);
 }
 
@@ -133,10 +122,10 @@ static void head_xent_backward(Tape *t, Var *out)
     int64_t most = chunk_rows(s);
     Tensor z = s->kept.data ? s->kept : tape_alloc(t, x->val.dtype, SHAPE(most, s->v));
     Tensor room = gather_room(t, s, x->val, most), d = tape_alloc(t, z.dtype, SHAPE(most, s->c));
-    Tensor w = out->in[1]->val, wide = wide_open(t, w);
+    Weight w = weight_open(t, out->in[1]->val, s->layout, 0, s->v);
     for (int64_t i = 0; i < s->n; i += most)
-        chunk_backward(t, out, wide, z, room, d, i, most < s->n - i ? most : s->n - i);
-    wide_close(t, wide, w);
+        chunk_backward(t, out, &w, z, room, d, i, most < s->n - i ? most : s->n - i);
+    weight_close(t, &w);
     tape_free(t, d);
     if (room.data) tape_free(t, room);
     tape_free(t, z);
@@ -177,14 +166,14 @@ static double sum_of_losses(Tape *t, HeadSaved *s, Var *x, Var *w, Var *bias)
     Tensor z = tape_alloc(t, x->val.dtype, SHAPE(most, s->v)), room = gather_room(t, s, x->val, most);
     if (early) s->kept = tape_alloc(t, x->val.dtype, SHAPE(s->n, s->c));
     double sum = 0;
-    Tensor wide = wide_open(t, w->val);
+    Weight weight = weight_open(t, w->val, s->layout, 0, s->v);
     for (int64_t i = 0; i < s->n; i += most) {
         int64_t m = most < s->n - i ? most : s->n - i;
-        sum += chunk_loss(t, s, z, gather(s, x->val, i, m, room), wide, bias, i, m, 1 / (double)s->n,
+        sum += chunk_loss(t, s, z, gather(s, x->val, i, m, room), &weight, bias, i, m, 1 / (double)s->n,
                           early || s->kept_is_dz);
-        if (early) rows_gradient(s, tensor_place(s->kept, i * s->c), z, wide.data, m);
+        if (early) weight_backward(t, &weight, z.dtype, z.data, m, 0, tensor_place(s->kept, i * s->c));
     }
-    wide_close(t, wide, w->val);
+    weight_close(t, &weight);
     if (room.data) tape_free(t, room);
     if (s->kept_is_dz)
         s->kept = z;

@@ -28,32 +28,27 @@ static void *part(Tensor w, Layout layout, int64_t first)
     return tensor_place(w, layout == OUT_IN ? first * tensor_last(w) : first);
 }
 
-/* The outputs from `first` on, in w itself or in their wide copy. */
-static Mat part_mat(Tensor w, Tensor wide, Layout layout, int64_t first, bool t)
-{
-    return wide.data == w.data ? (Mat){part(w, layout, first), tensor_last(w), t} : mat(wide, t);
-}
-
 /* y (r,o) = x times the outputs from `first` on. */
 static void multiply(Tape *t, Tensor y, Tensor x, Tensor w, Layout layout, int64_t first, int64_t r, int64_t o)
 {
     int64_t c = tensor_last(x);
     if (c && o && matvec_takes(y.dtype, r)) {
+        Tensor in = round_open(t, x, w);
         matvec(&(Matvec){.r = r,
                          .o = o,
                          .c = c,
-                         .x = x.data,
+                         .x = in.data,
                          .w = part(w, layout, first),
                          .held = w.dtype,
                          .stride = tensor_last(w),
                          .in_out = layout == IN_OUT,
                          .y = y.data});
+        round_close(t, in, x);
         return;
     }
-    Tensor wide = wide_part(t, w, layout, first, o);
-    gemm_parallel(y.dtype, r, o, c, 1, mat(x, false), part_mat(w, wide, layout, first, layout == OUT_IN), 0, y.data,
-                  o);
-    wide_close(t, wide, w);
+    Weight weight = weight_open(t, w, layout, first, o);
+    weight_forward(t, &weight, y.dtype, x.data, r, y.data);
+    weight_close(t, &weight);
 }
 
 static void linear_backward(Tape *t, Var *out)
@@ -82,10 +77,9 @@ static void linear_backward(Tape *t, Var *out)
     }
     if (x->needs) {
         Tensor dx = tape_grad(t, x, &fresh);
-        Tensor wide = wide_part(t, w->val, s->layout, s->first, o);
-        Mat weight = part_mat(w->val, wide, s->layout, s->first, s->layout == IN_OUT);
-        gemm_parallel(d.dtype, r, c, o, 1, mat(d, false), weight, fresh ? 0 : 1, dx.data, c);
-        wide_close(t, wide, w->val);
+        Weight weight = weight_open(t, w->val, s->layout, s->first, o);
+        weight_backward(t, &weight, d.dtype, d.data, r, fresh ? 0 : 1, dx.data);
+        weight_close(t, &weight);
     }
 }
 

@@ -7,7 +7,7 @@
  * LoRA and DoRA on matrices that no join point surrounds: token tables, heads.  V is made again for the backward. */
 #include <string.h>
 
-#include "ad/op.h"
+#include "ad/wide.h"
 #include "base/err.h"
 #include "num/gemm.h"
 
@@ -20,10 +20,7 @@ typedef struct {
 static void add_product(Tensor y, const LowRank *p, Tensor w, Tensor a, Tensor b)
 {
     int64_t rank = a.dim[0], in = a.dim[1], out = b.dim[0];
-    if (w.dtype == y.dtype)
-        memcpy(y.data, w.data, tensor_bytes(y));
-    else
-        for (int64_t i = 0; i < tensor_count(y); i++) tensor_set(y, i, tensor_get(w, i));
+    wide_copy(y, w);
     if (p->layout == OUT_IN)
         gemm_parallel(y.dtype, out, in, rank, p->s, (Mat){b.data, rank, false}, (Mat){a.data, in, false}, 1, y.data,
                       in);

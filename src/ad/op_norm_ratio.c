@@ -5,9 +5,8 @@
  * DoRA's gain.  To save memory it takes n as a constant when going back (`held`): then only dm is left.  V is made
  * again for the backward, not kept.  A zero row has gain 0 and no gradient. */
 #include <math.h>
-#include <string.h>
 
-#include "ad/op.h"
+#include "ad/wide.h"
 #include "base/err.h"
 #include "num/gemm.h"
 
@@ -30,8 +29,8 @@ static Tensor make_rows(Tape *t, const Ratio *r, const Var *w, const Var *a, con
 {
     int64_t o = b->val.dim[0], rank = a->val.dim[0], c = a->val.dim[1];
     Tensor v = tape_alloc(t, a->val.dtype, SHAPE(o, c));
-    if (r->rows.layout == OUT_IN && !r->rows.run && w->val.dtype == v.dtype)
-        memcpy(v.data, tensor_rows(w->val, r->rows.first, o).data, tensor_bytes(v));
+    if (r->rows.layout == OUT_IN && !r->rows.run)
+        wide_copy(v, tensor_rows(w->val, r->rows.first, o));
     else
         for (int64_t i = 0; i < o * c; i++) tensor_set(v, i, tensor_get(w->val, place(r, w->val, i / c, i % c)));
     gemm_parallel(v.dtype, o, c, rank, r->s, (Mat){b->val.data, rank, false}, (Mat){a->val.data, c, false}, 1, v.data,

@@ -2,7 +2,7 @@
  * those rows.  Of an index that occurs twice the last row counts. */
 #include <string.h>
 
-#include "ad/op.h"
+#include "ad/wide.h"
 #include "base/err.h"
 
 typedef struct {
@@ -43,10 +43,7 @@ Var *op_put_rows(Tape *t, Var *x, Var *rows, const int32_t *index)
     CHECK(x->val.rank == 2 && rows->val.rank == 2 && tensor_last(rows->val) == c, "rows %s put into %s",
           tensor_shape(rows->val), tensor_shape(x->val));
     Tensor y = tape_alloc(t, rows->val.dtype, x->val.rank, x->val.dim);
-    if (x->val.dtype == y.dtype)
-        memcpy(y.data, x->val.data, tensor_bytes(y));
-    else
-        for (int64_t i = 0; i < tensor_count(y); i++) tensor_set(y, i, tensor_get(x->val, i));
+    wide_copy(y, x->val);
     for (int64_t i = 0; i < n; i++) {
         CHECK(index[i] >= 0 && index[i] < x->val.dim[0], "row %d of %s", index[i], tensor_shape(x->val));
         memcpy(tensor_place(y, index[i] * c), tensor_place(rows->val, i * c), (size_t)c * dtype_size(y.dtype));

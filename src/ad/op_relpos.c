@@ -84,7 +84,7 @@ Var *op_relpos(Tape *t, Var *table, RelPos r)
         bucket[i] = relpos_bucket(i - high, (int)table->val.dim[0], r.max_distance, r.bidirectional);
     RelposSaved *s = NEW(tape_arena(t), RelposSaved, 1);
     *s = (RelposSaved){r, -high, bucket};
-    DType dtype = dtype_is_half(table->val.dtype) ? F32 : table->val.dtype;
+    DType dtype = dtype_is_narrow(table->val.dtype) ? F32 : table->val.dtype;
     Tensor y = tape_alloc(t, dtype, SHAPE(table->val.dim[1], r.t, r.n));
     Tensor wide = wide_open(t, table->val);
     each_head(s, wide, y, false);

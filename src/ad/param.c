@@ -126,10 +126,19 @@ void param_train(Param *p, bool trainable)
 
 void param_widen(Param *p)
 {
-    if (!dtype_is_half(p->val.dtype)) return;
+    if (!dtype_is_narrow(p->val.dtype)) return;
     Tensor wide = tensor_new(p->arena, F32, p->val.rank, p->val.dim);
     widen(wide.data, p->val.data, p->val.dtype, tensor_count(wide));
     p->val = wide;
+}
+
+void params_round(ParamSet *ps)
+{
+    for (int i = 0; i < ps->n; i++) {
+        Param *p = ps->at[i];
+        if (p->val.rank == 2 && p->val.dim[0] > 1 && p->val.dtype == F32 && !p->trainable)
+            p->val = tensor_cast(ps->arena, p->val, BF16);
+    }
 }
 
 int64_t params_bytes(const ParamSet *ps)

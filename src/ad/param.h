@@ -2,9 +2,9 @@
  * Parameters and their names live on the set's arena.  A parameter starts frozen.  Initial values depend on
  * (seed, name) only.  A value may lie elsewhere than on the arena: in the file it was read from.
  *
- * A frozen matrix may be held in BF16 or F16, as its file has it; ops compute with its values in F32.  Training it,
- * or writing to it, takes param_widen() first: an F32 copy on the set's arena, twice its bytes.  params_train()
- * does so by itself.
+ * A frozen matrix may be held in BF16, F16 or quantised blocks, as its file has it; ops compute with its values in
+ * F32.  Training it, or writing to it, takes param_widen() first: an F32 copy on the set's arena.  params_train() does
+ * so by itself.
  *
  * A gradient is made by the first backward that has something to put there, in memory of its step that other
  * values have left, and is gone with the step; or, after params_zero_grad, it stands on the set's arena and the
@@ -43,7 +43,8 @@ int params_n(const ParamSet *);
 Param *params_at(const ParamSet *, int i);                      /* in the order added */
 int params_train(ParamSet *, const char *glob, bool trainable); /* number of names matched */
 void param_train(Param *, bool trainable);
-void param_widen(Param *);              /* before its value is written to, where it may be held in 16 bits */
+void param_widen(Param *);              /* before its value is written to, where it may be held in a narrow type */
+void params_round(ParamSet *);           /* frozen matrices of F32 are rounded to BF16 and held so */
 int64_t params_bytes(const ParamSet *); /* of the values */
 void params_zero_grad(ParamSet *);      /* lasting zero gradients for trainable parameters */
 void params_drop_grad(ParamSet *);      /* no gradients; lasting ones keep their memory */

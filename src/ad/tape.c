@@ -161,7 +161,7 @@ Var *tape_param(Tape *t, Param *p)
     if (!p) return NULL;
     Var *v = tape_input(t, p->val);
     v->needs = t->record && p->trainable;
-    CHECK(!p->trainable || !dtype_is_half(p->val.dtype), "%s is trainable and held in %s: param_train() widens it",
+    CHECK(!p->trainable || !dtype_is_narrow(p->val.dtype), "%s is trainable and held in %s: param_train() widens it",
           p->name, dtype_name(p->val.dtype));
     v->param = p;
     for (const Derived *d = t->derived; d; d = d->next)
@@ -190,7 +190,7 @@ Var *tape_push(Tape *t, const Op *op, Tensor val, Var *a, Var *b, Var *c, Var *d
 {
     Var *v = NEW(t->step, Var, 1), *in[MAX_IN] = {a, b, c, d};
     for (int i = 0; i < MAX_IN && !op->half; i++)
-        CHECK(!in[i] || !dtype_is_half(in[i]->val.dtype), "%s of a %s %s", op->name, dtype_name(in[i]->val.dtype),
+        CHECK(!in[i] || !dtype_is_narrow(in[i]->val.dtype), "%s of a %s %s", op->name, dtype_name(in[i]->val.dtype),
               tensor_shape(in[i]->val));
     v->val = val;
     v->owned = true;

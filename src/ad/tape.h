@@ -28,7 +28,7 @@ typedef struct {
     void (*backward)(Tape *, Var *out); /* adds into tape_grad(in[i]) for every in[i] with needs */
     /* Writes out->val again, with the same bytes, from the saved values; NULL where that is not cheap. */
     void (*rebuild)(Tape *, Var *out);
-    bool half; /* an input may be a frozen weight in 16 bits (ad/wide.h) */
+    bool half; /* an input may be a frozen weight in a narrow type (ad/wide.h) */
 } Op;
 enum { MAX_IN = 4 };
 struct Var {

@@ -8,6 +8,7 @@
 #include "nn/build.h"
 #include "nn/config.h"
 #include "peft/ia3.h"
+#include "peft/layers.h"
 #include "peft/lora.h"
 #include "peft/place.h"
 #include "peft/token_rows.h"
@@ -101,11 +102,70 @@ static void describe_rules(const Adapter *a, cJSON *root, const Set *s)
         }
 }
 
-static Set adapted(const Adapter *a)
+static Set matched(const Adapter *a, const PeftConfig *cfg)
 {
     Set s = {a, NEW(a->run, const Linear *, a->model->n_linears + a->model->n_outer), 0};
-    for (const Linear *l = NULL; (l = lora_next(a->model, &a->cfg, l));) s.in[s.n++] = l;
+    for (const Linear *l = NULL; (l = lora_next(a->model, cfg, l));) s.in[s.n++] = l;
     return s;
+}
+
+static Set adapted(const Adapter *a)
+{
+    return matched(a, &a->cfg);
+}
+
+/* The layers that are adapted, as numbers. */
+static cJSON *layer_list(const Set *s)
+{
+    cJSON *list = cJSON_CreateArray();
+    bool *on = NEW(s->a->run, bool, LAYERS_MOST);
+    for (int i = 0; i < s->n; i++) on[s->in[i]->at.layer] = true;
+    for (int l = 0; l < LAYERS_MOST; l++)
+        if (on[l]) cJSON_AddItemToArray(list, cJSON_CreateNumber(l));
+    return list;
+}
+
+static bool lists(const cJSON *list, int layer)
+{
+    const cJSON *j;
+    cJSON_ArrayForEach(j, list)
+    {
+        if (j->valueint == layer) return true;
+    }
+    return false;
+}
+
+/* The word in front of the layer's number: "layer" of "encoder.layer.3.attention". */
+static const char *layer_word(const Adapter *a, const Linear *l)
+{
+    const char *at = strstr(l->name, str_print(a->run, ".%d.", l->at.layer)), *from = at;
+    while (from && from > l->name && from[-1] != '.') from--;
+    return from ? str_copy(a->run, from, (size_t)(at - from)) : NULL;
+}
+
+/* Layers that the config names become layers_to_transform, beside targets that hold for all layers; where other
+ * layers of another stack have the same numbers, the targets name each module. */
+static void add_layered_targets(const Adapter *a, cJSON *root, const Set *s)
+{
+    PeftConfig all = a->cfg;
+    cJSON *target = cJSON_AddArrayToObject(root, "target_modules");
+    if (!a->cfg.layers) {
+        add_targets(target, s);
+        return;
+    }
+    all.layers = NULL;
+    Set wide = matched(a, &all);
+    cJSON *layers = layer_list(s);
+    const char *word = layer_word(a, s->in[0]);
+    bool same = word != NULL;
+    for (int i = 0; i < wide.n; i++) same &= holds(s, wide.in[i]) == lists(layers, wide.in[i]->at.layer);
+    add_targets(target, same ? &wide : s);
+    if (!same) {
+        cJSON_Delete(layers);
+        return;
+    }
+    cJSON_AddItemToObject(root, "layers_to_transform", layers);
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(root, "layers_pattern"), cJSON_CreateString(word));
 }
 
 /* DoRA's sign. */
@@ -134,7 +194,7 @@ static Status describe_lora(Adapter *a, cJSON *root)
     if (c->lora_bias) cJSON_AddBoolToObject(root, "lora_bias", true);
     TRY(hf_describe_tokens(a, root, "trainable_token_indices"));
     config_put(root, "bias", BIASES[c->bias]);
-    add_targets(cJSON_AddArrayToObject(root, "target_modules"), &s);
+    add_layered_targets(a, root, &s);
     describe_rules(a, root, &s);
     for (int i = 0; c->plain_norm && i < s.n; i++) {
         if (lora_scale(c, s.in[i]) == 1 && !s.in[i]->b) continue;
@@ -155,7 +215,7 @@ static Status describe_vera(Adapter *a, cJSON *root)
     cJSON_AddBoolToObject(root, "save_projection", true);
     cJSON_AddNumberToObject(root, "projection_prng_key", 0);
     config_put(root, "bias", "none");
-    add_targets(cJSON_AddArrayToObject(root, "target_modules"), &s);
+    add_layered_targets(a, root, &s);
     return OK;
 }
 
@@ -169,8 +229,7 @@ static Status describe_ia3(Adapter *a, cJSON *root)
         for (int input = 0; input < 2; input++) {
             const Linear *l = &m->linears[i];
             const char *what = ia3_what(l->at.site, input);
-            if (!what || l->at.part >= PART_COUNT || !a->cfg.on[l->at.part] || !place_wants(&a->cfg, l->at, what))
-                continue;
+            if (!what || !place_in(m, &a->cfg, l->at) || !place_wants(&a->cfg, l->at, what)) continue;
             Set *s = input ? &in : &out;
             if (input && holds(&out, l))
                 return err_fail(E_MISMATCH, "%s: PEFT scales a linear layer's output or its input, not both",
@@ -230,6 +289,9 @@ static Status describe_prefix(Adapter *a, cJSON *root)
         return err_fail(
             E_MISMATCH,
             "prefix: PEFT's files hold keys and values; they have no place for an MLP or tied virtual tokens");
+    if (c->layers)
+        return err_fail(E_MISMATCH, "layers: PEFT has a prefix in all layers; there is none outside of %s",
+                        c->layers);
     for (Part p = 0; p < PART_COUNT; p++)
         if (model_layers(m, p) && c->on[p] != (p == part))
             return err_fail(E_MISMATCH, "prefix: %s, but PEFT adds prefixes to the %s's self-attention only",

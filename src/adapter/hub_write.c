@@ -313,6 +313,9 @@ static Status describe_prefix(Adapter *a, cJSON *c)
     const PeftConfig *cfg = &a->cfg;
     Part self = m->decoder ? PART_DECODER : PART_ENCODER;
     TRY(adapter_refuse_window(a, m));
+    if (cfg->layers)
+        return err_fail(E_MISMATCH, "layers: a prefix in %s alone has no place in the adapters library's files here",
+                        cfg->layers);
     if (cfg->kind == PREFIX_TIED) return err_fail(E_MISMATCH, "prefix: the adapters library has no tied prefixes");
     if (!cfg->on[self])
         return err_fail(E_MISMATCH, "prefix: the adapters library always has one for the %s", part_name(self));

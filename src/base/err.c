@@ -72,6 +72,7 @@ int err_exit_status(Status status)
 _Noreturn void err_no_memory(const char *fmt, ...)
 {
     va_list args;
+    print_loudly();
     print_err("vernier: memory exhausted: ");
     va_start(args, fmt);
     print_va(stderr, fmt, args);
@@ -83,6 +84,7 @@ _Noreturn void err_no_memory(const char *fmt, ...)
 _Noreturn void err_die(const char *file, int line, const char *fmt, ...)
 {
     va_list args;
+    print_loudly();
     print_err("%s:%d: ", file, line);
     va_start(args, fmt);
     print_va(stderr, fmt, args);

@@ -2,7 +2,8 @@
  * reader, a full disk or Ctrl-C never sees half a file.  Writer errors are sticky: write freely, then TRY
  * writer_close(), which reports the first one and leaves no temporary file behind.  A path that names a device
  * or a pipe is written to directly: renaming over it would replace it by a file.  A symbolic link stays one: the
- * file that it leads to is replaced. */
+ * file that it leads to is replaced.  Of several ranks (ranks.h) the first one writes and removes, while the others
+ * wait. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 

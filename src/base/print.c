@@ -53,10 +53,28 @@ typedef struct {
     int columns;
 } Sink;
 
+static bool quiet; /* nothing goes to the two streams of the process */
+
+void print_quietly(void)
+{
+    quiet = true;
+}
+
+void print_loudly(void)
+{
+    quiet = false;
+}
+
+static bool is_lost(const Sink *k)
+{
+    return quiet && (k->file == stdout || k->file == stderr);
+}
+
 /* n bytes, `columns` characters, that belong together. */
 static void put(Sink *k, const char *s, size_t n, int columns)
 {
     k->columns += columns;
+    if (is_lost(k)) return;
     if (k->file) {
         fwrite(s, 1, n, k->file);
     } else if (!k->full && k->len + n < k->room) {
@@ -156,7 +174,7 @@ static uintmax_t unsigned_of(char size, List *args)
         int n = snprintf(text, sizeof text, format, s->width, s->precision, value);                                  \
         if (n < (int)sizeof text)                                                                                    \
             put(k, text, (size_t)n, n);                                                                              \
-        else if (k->file)                                                                                            \
+        else if (k->file && !is_lost(k))                                                                             \
             k->columns += fprintf(k->file, format, s->width, s->precision, value);                                   \
     } while (0)
 

@@ -27,6 +27,10 @@ int print_va(FILE *, const char *fmt, va_list);
 /* The same into a buffer: never cut within a character or an escape, always ended by NUL. */
 int print_into(char *out, size_t room, const char *fmt, va_list);
 
+/* Of several processes that do the same, one prints.  What ends a process alone is printed by that one. */
+void print_quietly(void);
+void print_loudly(void);
+
 /* To stdout: `left`, then `text` from `column` on, wrapped at 100 columns and staying in its column. */
 void print_item(const char *left, int column, const char *text);
 /* To stdout: text of several lines that is laid out already, whose newlines and tabs stay. */

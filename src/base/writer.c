@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/ranks.h"
 
 /* ---- paths */
 
@@ -177,12 +178,20 @@ static void remove_left(Writer *w)
     w->temporary[0] = 0;
 }
 
-void file_remove(const char *path)
+static void remove_here(const char *path)
 {
     Writer w = {0};
     unlink(path);
     snprintf(w.target, sizeof w.target, "%s", path);
     remove_left(&w);
+}
+
+/* No rank looks for the file while it goes. */
+void file_remove(const char *path)
+{
+    (void)ranks_agree(OK);
+    if (ranks_first()) remove_here(path);
+    (void)ranks_agree(OK);
 }
 
 /* Output is compared with the existing file. */
@@ -206,10 +215,22 @@ static Status open_begin(Writer *w, const char *path, struct stat *st, bool *the
     return OK;
 }
 
+/* What a rank other than the first would write goes nowhere. */
+static Status open_nowhere(Writer *w, const char *path)
+{
+    *w = (Writer){0};
+    snprintf(w->path, sizeof w->path, "%s", path);
+    w->file = fopen("/dev/null", "wb");
+    return w->file ? OK : err_fail(E_IO, "/dev/null: %s", strerror(errno));
+}
+
+/* The former file stays until all ranks have come here, which have read it. */
 Status writer_open(Writer *w, const char *path)
 {
     struct stat st;
     bool there;
+    TRY(ranks_agree(OK));
+    if (!ranks_first()) return open_nowhere(w, path);
     TRY(open_begin(w, path, &st, &there));
     if (there && is_stream(path, &st)) {
         w->file = fopen(path, S_ISREG(st.st_mode) ? "ab" : "wb");
@@ -323,7 +344,7 @@ static void compare_end(Writer *w)
     fclose(w->before);
 }
 
-Status writer_close(Writer *w)
+static Status close_here(Writer *w)
 {
     flush(w);
     if (w->before) {
@@ -338,6 +359,11 @@ Status writer_close(Writer *w)
     if (fclose(w->file) && !w->error) w->error = errno; /* which also ends the lock */
     w->file = NULL;
     return writer_status(w);
+}
+
+Status writer_close(Writer *w)
+{
+    return ranks_agree(close_here(w));
 }
 
 void writer_abandon(Writer *w)

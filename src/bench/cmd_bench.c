@@ -296,7 +296,7 @@ static bool wanted(const Args *a, const char *name)
     return !args_count(a);
 }
 
-static const char *const OTHERS[] = {"text/encode", "generate/gpt2"};
+static const char *const OTHERS[] = {"text/encode", "generate/gpt2", "generate/model"};
 enum { N_OTHERS = sizeof OTHERS / sizeof *OTHERS };
 
 static const char *name_of(int i)
@@ -341,6 +341,7 @@ static Status bench(const Args *a)
     for (int i = 0; i < N_JOBS; i++) steps |= wanted(a, JOBS[i].name);
     if (steps) bench_steps(a, lines);
     if (wanted(a, "text/encode")) TRY(bench_text(a, lines));
+    if (args_given(a, "model")) return bench_model(args_text(a, "model", ""), lines);
     return wanted(a, "generate/gpt2") ? bench_generate(lines) : OK;
 }
 
@@ -356,6 +357,7 @@ static const Option OPTIONS[] = {
     {"lines", NULL, "rows for programs: name, seconds, bound, arena MB, resident MB"},
     {"tokenizer", "PATH", "text/encode: use this model's tokenizer, not one trained on synthetic Java"},
     {"text", "FILE", "text/encode: tokenize this file, not synthetic Java"},
+    {"model", "PATH", "generate/model: measure the prompt and the generation of this decoder"},
     {0}};
 static const Command BENCH = {
     .name = "bench",

@@ -141,7 +141,7 @@ static Value replaced(Render *r, Value v, Value old, Value new, Value most)
         buf_add(&b, v.text.s + i, end - i);
         if (!at) break;
         buf_add(&b, new.text.s, new.text.n);
-        if (!render_has_room(r, &b)) return NOTHING;
+        if (!render_has_room(r, &b)) return NO_VALUE;
         i = end + old.text.n;
         left--;
     }
@@ -168,7 +168,7 @@ static Value split(Render *r, Value v, Value by, Value most)
         const char *from = s;
         while (s < end && (!space_at(s, (size_t)(end - s)) || !left)) s++;
         left -= left > 0;
-        list_add(r->arena, list, stripped(value_text(from, (size_t)(s - from)), NOTHING, false, true));
+        list_add(r->arena, list, stripped(value_text(from, (size_t)(s - from)), NO_VALUE, false, true));
     }
 }
 
@@ -199,7 +199,7 @@ static Value text_method(Render *r, Value v, const char *name, const Arguments *
     if (!strcmp(name, "endswith")) return value_bool(has_end(v, first, false));
     if (!strcmp(name, "replace")) return replaced(r, v, first, second, argument(r, a, 2, "count"));
     *known = false;
-    return NOTHING;
+    return NO_VALUE;
 }
 
 static Value pair(Render *r, Value a, Value b)
@@ -227,7 +227,7 @@ Value call_method(Render *r, Value object, const char *name, const Arguments *a,
     *known = false;
     if (object.kind == V_UNDEFINED) return render_wrong(r, "%s() of something undefined", name);
     if (object.kind == V_TEXT) return text_method(r, object, name, a, known);
-    if (object.kind != V_MAP) return NOTHING;
+    if (object.kind != V_MAP) return NO_VALUE;
     *known = true;
     if (!strcmp(name, "items")) return members(r, object, true, true);
     if (!strcmp(name, "keys")) return members(r, object, true, false);
@@ -237,7 +237,7 @@ Value call_method(Render *r, Value object, const char *name, const Arguments *a,
         return v.kind != V_UNDEFINED ? v : other.kind != V_UNDEFINED ? other : (Value){V_NONE, {0}};
     }
     *known = false;
-    return NOTHING;
+    return NO_VALUE;
 }
 
 /* ---- filters */
@@ -257,7 +257,7 @@ static Value length(Render *r, Value v)
 static Value dotted(Render *r, Value v, Value path)
 {
     if (path.kind != V_TEXT) return attribute_of(r, v, path);
-    Value parts = split(r, path, value_words("."), NOTHING);
+    Value parts = split(r, path, value_words("."), NO_VALUE);
     for (int i = 0; i < parts.list->n && !r->failed; i++) v = attribute_of(r, v, parts.list->at[i]);
     return v;
 }
@@ -269,7 +269,7 @@ static Value join(Render *r, Value v, const Arguments *a)
     for (int i = 0; i < v.list->n; i++) {
         if (i) value_print(&b, by);
         value_print(&b, attribute.kind == V_UNDEFINED ? v.list->at[i] : dotted(r, v.list->at[i], attribute));
-        if (!render_has_room(r, &b)) return NOTHING;
+        if (!render_has_room(r, &b)) return NO_VALUE;
     }
     return value_text(b.text, b.len);
 }
@@ -350,14 +350,14 @@ static Value list_filter(Render *r, const char *name, Value v, const Arguments *
     *known = true;
     if (!str_glob("first|last|join|list|reverse|map|select|reject|selectattr|rejectattr", name)) {
         *known = false;
-        return NOTHING;
+        return NO_VALUE;
     }
     if (!strcmp(name, "reverse") && v.kind == V_TEXT) return slice_of(r, v, BACKWARDS);
     v = as_list(r, v);
-    if (r->failed) return NOTHING;
+    if (r->failed) return NO_VALUE;
     const List *l = v.list;
-    if (!strcmp(name, "first")) return l->n ? l->at[0] : NOTHING;
-    if (!strcmp(name, "last")) return l->n ? l->at[l->n - 1] : NOTHING;
+    if (!strcmp(name, "first")) return l->n ? l->at[0] : NO_VALUE;
+    if (!strcmp(name, "last")) return l->n ? l->at[l->n - 1] : NO_VALUE;
     if (!strcmp(name, "join")) return join(r, v, a);
     if (!strcmp(name, "list")) return v;
     if (!strcmp(name, "reverse")) return slice_of(r, v, BACKWARDS);
@@ -369,7 +369,7 @@ static Value number_filter(Render *r, const char *name, Value v, bool *known)
 {
     double x = v.kind == V_REAL ? v.r : v.kind == V_INT ? (double)v.i : v.kind == V_BOOL ? v.b : 0;
     *known = str_glob("int|float|abs", name);
-    if (!*known) return NOTHING;
+    if (!*known) return NO_VALUE;
     if (v.kind == V_TEXT && !str_real(str_copy(r->arena, v.text.s, v.text.n), &x)) x = 0;
     if (!strcmp(name, "float")) return (Value){V_REAL, {.r = x}};
     if (!strcmp(name, "abs") && v.kind == V_REAL) return (Value){V_REAL, {.r = fabs(x)}};
@@ -380,7 +380,7 @@ static Value number_filter(Render *r, const char *name, Value v, bool *known)
 static Value text_filter(Render *r, const char *name, Value v, const Arguments *a, bool *known)
 {
     *known = str_glob("trim|upper|lower|title|capitalize|replace|indent|string|safe", name);
-    if (!*known) return NOTHING;
+    if (!*known) return NO_VALUE;
     v = printed(r, v);
     if (!strcmp(name, "trim")) return stripped(v, argument(r, a, 0, "chars"), true, true);
     if (!strcmp(name, "upper")) return cased(r, v, UPPER);

@@ -7,13 +7,13 @@
 
 Value render_wrong(Render *r, const char *fmt, ...)
 {
-    if (r->failed) return NOTHING;
+    if (r->failed) return NO_VALUE;
     va_list args;
     va_start(args, fmt);
     const char *why = str_vprint(r->arena, fmt, args, NULL);
     va_end(args);
     r->failed = err_fail(E_FORMAT, "%s: chat template, line %d: %s", r->t->path, r->line, why);
-    return NOTHING;
+    return NO_VALUE;
 }
 
 bool render_has_room(Render *r, const Buf *text)
@@ -50,14 +50,14 @@ Value attribute_of(Render *r, Value object, Value key)
     if (object.kind == V_MAP) {
         for (int i = 0; i < object.map->n; i++)
             if (value_equal(object.map->key[i], key)) return object.map->at[i];
-        return NOTHING;
+        return NO_VALUE;
     }
-    if (key.kind != V_INT) return NOTHING;
-    if (object.kind != V_LIST && object.kind != V_TEXT) return NOTHING;
+    if (key.kind != V_INT) return NO_VALUE;
+    if (object.kind != V_LIST && object.kind != V_TEXT) return NO_VALUE;
     int64_t n = length_of(object), i = place(key.i, n);
-    if (i < 0 || i >= n) return NOTHING;
+    if (i < 0 || i >= n) return NO_VALUE;
     if (object.kind == V_LIST) return object.list->at[i];
-    return slice_of(r, object, (const Value[3]){value_int(i), value_int(i + 1), NOTHING});
+    return slice_of(r, object, (const Value[3]){value_int(i), value_int(i + 1), NO_VALUE});
 }
 
 /* Where each of a text's n characters begins, and where the last one ends. */

@@ -13,7 +13,7 @@ static Value lookup(Render *r, const char *name)
     for (int i = r->n; i-- > 0;)
         if (!strcmp(r->variable[i].name, name)) return r->variable[i].value;
     if (is_builtin(name)) return (Value){V_BUILTIN, {.builtin = name}};
-    return NOTHING;
+    return NO_VALUE;
 }
 
 static void assign(Render *r, const char *name, Value v)
@@ -66,16 +66,16 @@ static Value call(Render *r, const Node *n)
     const Node *f = n->child[0];
     if (f->kind == N_ITEM && f->name) { /* a method, or a member that can be called */
         Value object = evaluate(r, f->child[0]);
-        if (r->failed) return NOTHING;
+        if (r->failed) return NO_VALUE;
         bool known = false;
         Arguments a = arguments_of(r, n);
-        Value v = r->failed ? NOTHING : call_method(r, object, f->name, &a, &known);
+        Value v = r->failed ? NO_VALUE : call_method(r, object, f->name, &a, &known);
         if (r->failed || known) return v;
         return render_wrong(r, "%s has no method %s that is supported", value_kind(object), f->name);
     }
     Value function = evaluate(r, f);
     Arguments a = arguments_of(r, n);
-    if (r->failed) return NOTHING;
+    if (r->failed) return NO_VALUE;
     if (function.kind == V_MACRO) return call_macro(r, function.macro, &a);
     if (function.kind == V_BUILTIN) return call_builtin(r, function.builtin, &a);
     return render_wrong(r, "%s is called, which is %s", f->name ? f->name : "a value", value_kind(function));
@@ -129,7 +129,7 @@ static bool is_number(Value v)
 static Value joined(Render *r, Value a, Value b)
 {
     Buf text = buf_open(r->arena);
-    if (!is_small(r, a) || !is_small(r, b)) return NOTHING;
+    if (!is_small(r, a) || !is_small(r, b)) return NO_VALUE;
     value_print(&text, a);
     value_print(&text, b);
     return value_text(text.text, text.len);
@@ -147,7 +147,7 @@ static Value repeated(Render *r, Value text, int64_t times)
 static Value binary(Render *r, const Node *n)
 {
     Value a = evaluate(r, n->child[0]), b = evaluate(r, n->child[1]);
-    if (r->failed) return NOTHING;
+    if (r->failed) return NO_VALUE;
     if (*n->name == '~') return joined(r, a, b);
     if (*n->name == '+' && a.kind == V_TEXT && b.kind == V_TEXT) return joined(r, a, b);
     if (*n->name == '+' && a.kind == V_LIST && b.kind == V_LIST) {
@@ -181,8 +181,8 @@ static bool contains(Render *r, Value in, Value what)
 static Value compare(Render *r, const Node *n)
 {
     Value a = evaluate(r, n->child[0]), b = evaluate(r, n->child[1]);
-    if (r->failed) return NOTHING;
-    if (!is_small(r, a) || !is_small(r, b)) return NOTHING;
+    if (r->failed) return NO_VALUE;
+    if (!is_small(r, a) || !is_small(r, b)) return NO_VALUE;
     if (!strcmp(n->name, "==")) return value_bool(value_equal(a, b));
     if (!strcmp(n->name, "!=")) return value_bool(!value_equal(a, b));
     if (!strcmp(n->name, "in")) return value_bool(contains(r, b, a));
@@ -211,10 +211,10 @@ static Value collect(Render *r, const Node *n)
 
 static Value part_of(Render *r, const Node *n)
 {
-    Value object = evaluate(r, n->child[0]), part[3] = {NOTHING, NOTHING, NOTHING};
+    Value object = evaluate(r, n->child[0]), part[3] = {NO_VALUE, NO_VALUE, NO_VALUE};
     for (int i = 0; i < 3; i++)
         if (n->child[i + 1]) part[i] = evaluate(r, n->child[i + 1]);
-    return r->failed ? NOTHING : slice_of(r, object, part);
+    return r->failed ? NO_VALUE : slice_of(r, object, part);
 }
 
 static Value minus(Render *r, Value v)
@@ -235,14 +235,14 @@ static Value evaluate_node(Render *r, const Node *n)
     case N_ITEM:
         v = evaluate(r, n->child[0]);
         w = evaluate(r, n->child[1]);
-        return r->failed ? NOTHING : attribute_of(r, v, w);
+        return r->failed ? NO_VALUE : attribute_of(r, v, w);
     case N_SLICE: return part_of(r, n);
     case N_CALL: return call(r, n);
     case N_FILTER:
     case N_TEST:
         v = evaluate(r, n->child[0]);
         a = arguments_of(r, n);
-        if (r->failed) return NOTHING;
+        if (r->failed) return NO_VALUE;
         return n->kind == N_FILTER ? apply_filter(r, n->name, v, &a) : value_bool(apply_test(r, n->name, v, &a));
     case N_NOT: return value_bool(!value_true(evaluate(r, n->child[0])));
     case N_MINUS: return minus(r, evaluate(r, n->child[0]));
@@ -252,7 +252,7 @@ static Value evaluate_node(Render *r, const Node *n)
     case N_OR: v = evaluate(r, n->child[0]); return value_true(v) ? v : evaluate(r, n->child[1]);
     case N_TERNARY:
         if (value_true(evaluate(r, n->child[0]))) return evaluate(r, n->child[1]);
-        return n->child[2] ? evaluate(r, n->child[2]) : NOTHING;
+        return n->child[2] ? evaluate(r, n->child[2]) : NO_VALUE;
     default: return render_wrong(r, "a statement stands where a value is expected");
     }
 }
@@ -272,7 +272,7 @@ static bool may_go_on(Render *r, const Node *n)
 
 static Value evaluate(Render *r, const Node *n)
 {
-    if (!may_go_on(r, n)) return NOTHING;
+    if (!may_go_on(r, n)) return NO_VALUE;
     r->depth++;
     Value v = evaluate_node(r, n);
     r->depth--;
@@ -281,7 +281,7 @@ static Value evaluate(Render *r, const Node *n)
     if (value_depth(v) > VALUE_DEPTH)
         return render_wrong(r, "lists and dicts are nested more than %d deep", VALUE_DEPTH);
     r->steps += v.kind == V_LIST ? v.list->n : v.kind == V_TEXT ? (int64_t)v.text.n / 64 : 0; /* whoever reads it */
-    return r->failed ? NOTHING : v;
+    return r->failed ? NO_VALUE : v;
 }
 
 /* ---- statements */
@@ -327,8 +327,8 @@ static Value loop_state(Render *r, Value items, int i)
     map_set(r->arena, m, value_words("first"), value_bool(!i));
     map_set(r->arena, m, value_words("last"), value_bool(i == l->n - 1));
     map_set(r->arena, m, value_words("length"), value_int(l->n));
-    map_set(r->arena, m, value_words("previtem"), i ? l->at[i - 1] : NOTHING);
-    map_set(r->arena, m, value_words("nextitem"), i + 1 < l->n ? l->at[i + 1] : NOTHING);
+    map_set(r->arena, m, value_words("previtem"), i ? l->at[i - 1] : NO_VALUE);
+    map_set(r->arena, m, value_words("nextitem"), i + 1 < l->n ? l->at[i + 1] : NO_VALUE);
     return m;
 }
 

@@ -97,13 +97,13 @@ Value map_get(Value map, const char *key)
         Value k = map.map->key[i];
         if (k.kind == V_TEXT && k.text.n == strlen(key) && !memcmp(k.text.s, key, k.text.n)) return map.map->at[i];
     }
-    return NOTHING;
+    return NO_VALUE;
 }
 
 Value value_of_json(Arena *a, const cJSON *j)
 {
     const cJSON *c;
-    if (!j) return NOTHING;
+    if (!j) return NO_VALUE;
     if (cJSON_IsBool(j)) return value_bool(cJSON_IsTrue(j));
     if (cJSON_IsNumber(j))
         return j->valuedouble == floor(j->valuedouble) && fabs(j->valuedouble) < 9e15

@@ -41,7 +41,7 @@ struct Value {
     };
 };
 
-#define NOTHING ((Value){V_UNDEFINED, {0}})
+#define NO_VALUE ((Value){V_UNDEFINED, {0}})
 Value value_bool(bool);
 Value value_int(int64_t);
 Value value_text(const char *s, size_t n);

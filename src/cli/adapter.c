@@ -3,6 +3,7 @@
 #include "cli/adapter.h"
 
 #include "base/print.h"
+#include "num/bf16.h"
 
 static void print_line(const char *line, void *user)
 {
@@ -22,10 +23,13 @@ void print_remarks(const Adapter *a, const Args *args)
 
 Status read_dtype(LoadOptions *options, const Args *args)
 {
-    static const char *const words[] = {"auto", "float32", NULL};
+    static const char *const words[] = {"auto", "float32", "bf16", NULL};
     int dtype;
     TRY(args_word(&dtype, args, "dtype", 0, words));
     options->widen = dtype == 1;
+    options->bf16 = dtype == 2;
+    bf16_use(options->bf16);
+    if (options->bf16 && !args_quiet(args)) print_err("products in BF16: %s\n", bf16_name());
     return OK;
 }
 

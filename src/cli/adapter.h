@@ -19,12 +19,13 @@
 #define DTYPE_OPTION                                                                                                 \
     {                                                                                                                \
         "dtype", "TYPE",                                                                                             \
-            "auto (the default) keeps 16-bit weights in memory as the files have them; float32 widens "              \
-            "them on loading, to the same results"                                                                   \
+            "auto (the default) keeps 16-bit and quantised weights in memory as the files have them; float32 "       \
+            "widens them on loading; bf16 rounds frozen weights and the inputs of their products to BF16, by "       \
+            "the processor's own instructions where it has AVX512-BF16 or AMX"                                       \
     }
 #define DTYPE_CHOICE                                                                                                 \
     {                                                                                                                \
-        "dtype", "auto|float32"                                                                                      \
+        "dtype", "auto|float32|bf16"                                                                                    \
     }
 /* Of commands that attach no adapter of the user's. */
 #define LOAD_OPTIONS VOCABULARY_OPTION_OF(NULL), DTYPE_OPTION

@@ -88,23 +88,33 @@ Status checkpoint_tree(const Args *a, const char *path)
     return OK;
 }
 
-/* The bytes of a tensor in a loaded model: matrices stay in 16 bits unless `widen` is set, the rest is F32. */
-static double loaded_bytes(const Stored *s, bool widen)
+/* A matrix whose type is kept in the loaded model; the rest becomes F32. */
+static bool is_kept(const Stored *s)
 {
-    bool half = !strcmp(stored_type(s), "F16") || !strcmp(stored_type(s), "BF16");
-    return (double)s->count * (half && !widen && s->rank == 2 && s->dim[0] > 1 ? 2 : 4);
+    return stored_is_narrow(s) && s->rank == 2 && s->dim[0] > 1;
 }
 
-/* Prints the memory of the loaded model where it keeps 16 bits, and without them. */
-static void print_loaded(const Weights *w)
+static const char *const TYPE[] = {"F64",  "F32",  "F16",  "BF16", "Q8_0", "Q5_1", "Q5_0",
+                                   "Q4_1", "Q4_0", "Q6_K", "Q5_K", "Q4_K", "Q3_K", "Q2_K"};
+enum { TYPES = sizeof TYPE / sizeof *TYPE };
+
+/* Prints the memory of the loaded model and the types in it, and the memory of F32 alone. */
+static void print_loaded(const Args *a, const Weights *w)
 {
     double kept = 0, wide = 0;
+    bool there[TYPES] = {0};
     for (int i = 0; i < weights_n(w); i++) {
-        if (!own_bytes(w, i) || !stored_is_float(weights_at(w, i))) continue;
-        kept += loaded_bytes(weights_at(w, i), false);
-        wide += loaded_bytes(weights_at(w, i), true);
+        const Stored *s = weights_at(w, i);
+        if (!own_bytes(w, i) || !stored_is_float(s)) continue;
+        kept += is_kept(s) ? (double)s->n_bytes : 4.0 * (double)s->count;
+        wide += 4.0 * (double)s->count;
+        for (int t = 0; t < TYPES; t++) there[t] |= !strcmp(TYPE[t], is_kept(s) ? stored_type(s) : "F32");
     }
-    if (kept < wide) print_out("loaded: %.0f bytes, with --dtype float32 %.0f bytes\n", kept, wide);
+    Buf types = buf_open(args_arena(a));
+    for (int t = 0; t < TYPES; t++)
+        if (there[t]) buf_print(&types, "%s%s", types.len ? ", " : "", TYPE[t]);
+    if (kept < wide)
+        print_out("loaded: %.0f bytes as %s, with --dtype float32 %.0f bytes\n", kept, types.text, wide);
 }
 
 /* Prints the stored types with their tensor counts, the bytes in the file and the tied tensors. */
@@ -114,18 +124,16 @@ Status checkpoint_types(const Args *a, const char *path)
     Status s = open_weights(&w, a, path);
     if (s == E_IO) return err_clear(), OK; /* config.json alone is enough */
     TRY(s);
-    static const char *const TYPE[] = {"F64",  "F32",  "F16",  "BF16", "Q8_0", "Q5_1", "Q5_0",
-                                       "Q4_1", "Q4_0", "Q6_K", "Q5_K", "Q4_K", "Q3_K", "Q2_K"};
     double bytes = 0;
     print_out("stored as");
-    for (size_t t = 0, n; t < sizeof TYPE / sizeof *TYPE; t++) {
+    for (size_t t = 0, n; t < TYPES; t++) {
         n = 0;
         for (int i = 0; i < weights_n(w); i++) n += !strcmp(stored_type(weights_at(w, i)), TYPE[t]);
         if (n) print_out(" %s (%zu %s)", TYPE[t], n, str_plural((int64_t)n, "tensor", "tensors"));
     }
     for (int i = 0; i < weights_n(w); i++) bytes += own_bytes(w, i) ? (double)weights_at(w, i)->n_bytes : 0;
     print_out(", %.0f bytes in %s\n", bytes, weights_path(w));
-    print_loaded(w);
+    print_loaded(a, w);
     print_tied(w);
     weights_close(w);
     return OK;

@@ -49,7 +49,7 @@ static const Option OPTIONS[] = {
      "mine"},
     {"n", "N", "maximum number of records; number of synthetic changes (default 2000)", "mine|make changes"},
     {"from", "FILE", "change records to sample from; may be repeated (default: synthetic changes)",
-     "make typ|make ccm|make ltp"},
+     "make typ|make ccm|make ltp", .repeated = true},
     {"recipe", "NAME", "clean (default): no leakage and no known shortcuts; study: as published, with both",
      "make typ|make ccm|make ltp"},
     {"sizes", "N,N,N", "examples of training, validation and test (default 600,200,200)",

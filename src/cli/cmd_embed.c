@@ -206,7 +206,7 @@ static Status embed(const Args *a)
 }
 
 static const Option OPTIONS[] = {
-    {"text", "TEXT", "a text; may be repeated, in place of FILEs"},
+    {"text", "TEXT", "a text; may be repeated, in place of FILEs", .repeated = true},
     {"field", "NAME", "the member of a JSON object that holds the text; default text"},
     {"cosine", NULL, "print the cosine similarity of each pair of texts in place of the vectors"},
     {"query", "TEXT", "print the texts that are most similar to this one in place of the vectors"},
@@ -236,5 +236,6 @@ static const Command EMBED = {
     .choices = CHOICES,
     .least = 1,
     .most = -1,
+    .ranks = true,
     .run = embed};
 REGISTER(command, EMBED)

@@ -25,53 +25,60 @@ static void print_predictions(const Tokenizer *t, Arena *a, Tensor logits, int64
     }
 }
 
-/* The model's frame around as much of the text, or of the text and the one of --pair, as there are positions for. */
-static Status wrap(BpeText *x, const Tokenizer *t, Arena *arena, int64_t room, const Args *a)
+/* The model's frame around as much of the text, or of the text and the second of a pair, as there are positions for. */
+static Status wrap(BpeText *x, const Tokenizer *t, Arena *arena, const BpeText *second, int64_t room, const Args *a)
 {
-    const char *text = args_text(a, "pair", NULL);
-    BpeText whole = *x, second = {0}, none = {0}, frame;
-    if (text) second = tokenizer_encode(t, arena, text, strlen(text), true);
-    TRY(tokenizer_wrap(&frame, t, arena, &none, text ? &none : NULL, NULL, (Limit){0}));
-    int64_t n = whole.n + second.n;
-    if (room && n > room - frame.n && !args_quiet(a))
-        print_err("the %s %lld tokens; %s %lld %s\n", text ? "texts have" : "text has", (long long)n,
-                  text ? "the first" : "its first", (long long)(room - frame.n),
-                  str_plural(room - frame.n, "fits", "fit"));
-    return tokenizer_wrap(x, t, arena, &whole, text ? &second : NULL, NULL, (Limit){.most = room});
+    BpeText whole = *x, none = {0}, frame;
+    TRY(tokenizer_wrap(&frame, t, arena, &none, second ? &none : NULL, NULL, (Limit){0}));
+    int64_t n = whole.n + (second ? second->n : 0), fit = room - frame.n;
+    if (room && n > fit && !args_quiet(a))
+        print_err("the %s %lld tokens; %s %lld %s\n", second ? "texts have" : "text has", (long long)n,
+                  second ? "only" : "its first", (long long)fit, str_plural(fit, "fits", "fit"));
+    return tokenizer_wrap(x, t, arena, &whole, second, NULL, (Limit){.most = room});
 }
 
-/* E_CONFIG: a special token other than the mask stands in the text. */
-static Status check_specials(const Tokenizer *t, Bytes text, int32_t mask)
+/* E_CONFIG: a special token other than the mask stands in the text, which is called `name`. */
+static Status check_specials(const Tokenizer *t, Bytes text, const char *name, int32_t mask)
 {
     size_t at = 0, from = 0;
     for (const Special *s; (s = special_next(tokenizer_specials(t), text.text, from, text.len, &at));) {
         from = at + s->len;
         if (s->id != mask)
-            return err_fail(E_CONFIG, "byte %zu of the text begins the special token %s; only %s is accepted", at,
+            return err_fail(E_CONFIG, "byte %zu of %s begins the special token %s; only %s is accepted", at, name,
                             s->text, tokenizer_piece(t, mask));
     }
     return OK;
 }
 
-/* The text with its frame; E_CONFIG: none of its masks are in it. */
+static int64_t masks_of(const BpeText *x, int32_t mask)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < x->n; i++) n += x->id[i] == mask;
+    return n;
+}
+
+/* The text, or both texts of a pair, with the frame; E_CONFIG: none of their masks is left. */
 static Status masked_text(BpeText *x, const Model *m, const Tokenizer *t, const Args *a, int32_t mask)
 {
     Bytes text;
     Arena *arena = args_arena(a);
+    const char *pair = args_text(a, "pair", NULL), *piece = tokenizer_piece(t, mask);
+    BpeText second = {0};
     TRY(args_content(&text, a, 1));
-    if (args_given(a, "no-special")) TRY(args_content_fault(check_specials(t, text, mask), a, 1));
+    if (args_given(a, "no-special")) {
+        TRY(args_content_fault(check_specials(t, text, "the text", mask), a, 1));
+        if (pair) TRY(check_specials(t, (Bytes){(char *)(uintptr_t)pair, strlen(pair)}, "--pair", mask));
+    }
     *x = tokenizer_encode(t, arena, text.text, text.len, true);
-    int64_t masks = 0, left = 0;
-    const char *second = args_text(a, "pair", "");
-    if (args_given(a, "no-special")) TRY(check_specials(t, (Bytes){(char *)(uintptr_t)second, strlen(second)}, mask));
-    for (int64_t i = 0; i < x->n; i++) masks += x->id[i] == mask;
-    TRY(wrap(x, t, arena, config_room(&m->config), a));
+    if (pair) second = tokenizer_encode(t, arena, pair, strlen(pair), true);
+    int64_t masks = masks_of(x, mask) + masks_of(&second, mask);
+    TRY(wrap(x, t, arena, pair ? &second : NULL, config_room(&m->config), a));
     TRY(generator_check_ids(m, t, x));
-    for (int64_t i = 0; i < x->n; i++) left += x->id[i] == mask;
-    if (left) return OK;
-    Status status = masks ? err_fail(E_CONFIG, "no %s of the text is within the model's %d positions",
-                                     tokenizer_piece(t, mask), config_room(&m->config))
-                          : err_fail(E_CONFIG, "the text has no %s", tokenizer_piece(t, mask));
+    if (masks_of(x, mask)) return OK;
+    const char *whose = pair ? "the texts" : "the text";
+    Status status = masks ? err_fail(E_CONFIG, "no %s of %s is within the model's %d positions", piece, whose,
+                                     config_room(&m->config))
+                          : err_fail(E_CONFIG, "%s %s no %s", whose, pair ? "have" : "has", piece);
     return args_content_fault(status, a, 1);
 }
 

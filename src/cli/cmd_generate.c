@@ -306,7 +306,7 @@ static const Option OPTIONS[] = {
     {"forced-bos-token-id", "ID", "the first token of an encoder-decoder's result"},
     {"forced-eos-token-id", "ID,...", "the last token of a result that reaches the limit"},
     {"eos-token-id", "ID,...", "tokens that end a result; default: the folder's"},
-    {"stop", "TEXT", "end a result behind TEXT; may be repeated"},
+    {"stop", "TEXT", "end a result behind TEXT; may be repeated", .repeated = true},
     {"do-sample", NULL, "sample; the options of sampling below imply it"},
     {"greedy", NULL, "do not sample, even where the folder does"},
     {"temperature", "X", "sample from the softmax of logits / X; 0: do not sample"},

@@ -159,10 +159,11 @@ static Status model(const Args *a)
 static const Option OPTIONS[] = {
     {"arch", "NAME", "an architecture at its published size (default roberta), where no directory is given",
      "inspect"},
-    {"set", "KEY=VALUE", "a field of its config: layers, dim, heads, vocab, ...; may be repeated", "inspect"},
+    {"set", "KEY=VALUE", "a field of its config: layers, dim, heads, vocab, ...; may be repeated", "inspect",
+     .repeated = true},
     {"classes", "N", "with a classification head for N classes", "inspect"},
     {"method", "NAME", "attach a tuning method and show its added and trainable parameters; may be repeated",
-     "inspect"},
+     "inspect", .repeated = true},
     {"rank", "N",
      "the rank of the method, or its bottleneck, or its number of virtual tokens, for which --virtual-tokens is "
      "another name (default: the method's own)",
@@ -175,7 +176,7 @@ static const Option OPTIONS[] = {
     OVERWRITE_OPTION_OF("convert"),
     {"revision", "REV", "a branch, tag or commit (default: main)", "fetch"},
     {"file", "GLOB", "fetch only the files that match, in place of those that loading needs; may be repeated",
-     "fetch"},
+     "fetch", .repeated = true},
     {0}};
 static const Verb VERBS[] = {
     {"fetch", "NAME",

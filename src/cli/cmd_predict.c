@@ -229,6 +229,7 @@ static const Command PREDICT = {
     .choices = CHOICES,
     .least = 1,
     .most = 2,
+    .ranks = true,
     .run = predict,
     .check = check};
 REGISTER(command, PREDICT)

@@ -3,13 +3,36 @@
 
 #include "base/hf_cache.h"
 #include "base/print.h"
+#include "base/ranks.h"
 #include "base/str.h"
 #include "cli/adapter.h"
 #include "cli/output.h"
 #include "cli/tune.h"
 #include "io/json.h"
+#include "train/shards.h"
 
 /* ---- options */
+
+/* A start by mpirun or srun takes shards for any number of ranks, so that one rank computes what several do. */
+static Status read_shards(TuneOptions *o, const Args *a)
+{
+    TRY(args_int(&o->shards, a, "shards", ranks_launched() ? SHARDS_LAUNCHED : 1, 1, SHARDS_MOST));
+    if (o->shards >= ranks_size()) return OK;
+    return err_fail(E_CONFIG, "--shards %lld: expected at least one for each of the %d ranks", (long long)o->shards,
+                    ranks_size());
+}
+
+/* A network alone is trained in steps that ranks share. */
+static Status check_shards(const TuneJob *j, const Args *a)
+{
+    if (j->p.peft) return OK;
+    if (args_given(a, "shards")) return err_fail(E_CONFIG, "--shards is for a network; %s has none", j->p.method);
+    if (ranks_size() == 1) return OK;
+    return err_fail(E_CONFIG,
+                    "--method %s runs as one process, and %d were started; expected a network, or a start "
+                    "without mpirun or srun",
+                    j->p.method, ranks_size());
+}
 
 static Status read_numbers(TuneOptions *o, const Args *a)
 {
@@ -18,6 +41,7 @@ static Status read_numbers(TuneOptions *o, const Args *a)
     TRY(args_int(&o->epochs, a, "epochs", r ? r->epochs : t->epochs, 1, 100000));
     TRY(args_int(&o->batch, a, "batch", r ? r->batch : t->batch, 1, 65536));
     TRY(args_int(&o->parts, a, "accumulate", 1, 1, 65536));
+    TRY(read_shards(o, a));
     TRY(args_int(&o->parameters, a, "parameters", 0, 1, INT64_MAX));
     TRY(args_int(&o->evaluations, a, "evaluations", r ? r->evaluations : t->evaluations, 1, 1000));
     TRY(args_int(&o->patience, a, "patience", r ? r->patience : 25, 0, 1000000));
@@ -25,6 +49,7 @@ static Status read_numbers(TuneOptions *o, const Args *a)
     TRY(args_int(&o->length, a, "length", 0, 1, 1 << 16));
     TRY(args_int(&o->target, a, "target", 0, 1, 1 << 16));
     TRY(args_int(&o->features, a, "features", N_FEATURES, N_FEATURES - 1, N_FEATURES));
+    TRY(args_real(&o->weight, a, "positive-weight", r ? r->weight : 0, 1e-3, 1e3));
     TRY(args_real(&o->lr, a, "learning-rate", r ? r->lr : -1, 0, 100));
     return args_real(&o->cut, a, "validation-fraction", 0.2, 0.01, 0.9);
 }
@@ -63,7 +88,7 @@ static Status read_options(TuneOptions *o, const Args *a)
     enum { TASKS_MOST = 8 };
     const char *names[TASKS_MOST] = {NULL};
     static const char *const LOSSES[] = {"cross-entropy", "focal", NULL};
-    int task, head, score, loss, form, objectives;
+    int task, head, score, loss, form, objectives, trunk;
     for (int i = 0; TUNE_TASKS[i]; i++) names[i] = TUNE_TASKS[i]->task->name;
     if (!args_given(a, "task")) return err_fail(E_CONFIG, "--task is needed: jit, cmg, lm or pretrain");
     TRY(args_word(&task, a, "task", 0, names));
@@ -71,6 +96,7 @@ static Status read_options(TuneOptions *o, const Args *a)
     TRY(args_word(&score, a, "score", 0, LM_SCORE));
     TRY(args_word(&loss, a, "loss", 0, LOSSES));
     TRY(args_word(&objectives, a, "objectives", 0, REVIEW_FORM));
+    TRY(args_word(&trunk, a, "trunk-cache", TRUNK_AUTO, TRUNK_KEEP));
     TRY(args_word(&form, a, "form", 0, (const char *const[]){"mcmd", "review", NULL}));
     *o = (TuneOptions){.task = TUNE_TASKS[task],
                        .method = args_text(a, "method", NULL),
@@ -89,12 +115,30 @@ static Status read_options(TuneOptions *o, const Args *a)
                        .objectives = (ReviewForm)objectives,
                        .key = args_text(a, "text-key", LM_KEY),
                        .as_published = args_given(a, "as-published"),
+                       .trunk = args_given(a, "no-trunk-cache") ? TRUNK_OFF : (TrunkKeep)trunk,
+                       .shared = args_text(a, "trunk-dir", NULL),
                        .best_threshold = args_given(a, "best-threshold")};
     o->recipe = recipe_find(o->method);
     if (o->recipe) o->method = o->recipe->method;
+    if (o->recipe && !args_given(a, "loss")) o->focal = o->recipe->focal;
     TRY(check_task(a, o->task));
     TRY(read_load(&o->load, a));
     return read_numbers(o, a);
+}
+
+/* --layers, and the options that go with it. */
+static Status tune_layers(TuneJob *j, const Args *a)
+{
+    static const char *const WITH[] = {"trunk-cache", "no-trunk-cache", "trunk-dir"};
+    const char *list = args_text(a, "layers", NULL);
+    if (list) TRY(tune_set_layers(j, list));
+    if (args_given(a, "trunk-cache") && args_given(a, "no-trunk-cache"))
+        return err_fail(E_CONFIG, "--trunk-cache and --no-trunk-cache exclude each other");
+    if (args_given(a, "trunk-dir") && j->o.trunk != TRUNK_FILE)
+        return err_fail(E_CONFIG, "--trunk-dir requires --trunk-cache file");
+    for (size_t i = 0; !list && i < sizeof WITH / sizeof *WITH; i++)
+        if (args_given(a, WITH[i])) return err_fail(E_CONFIG, "--%s requires --layers", WITH[i]);
+    return OK;
 }
 
 /* ---- the command */
@@ -148,8 +192,9 @@ static Status prepare(TuneJob *j, const Args *a)
     TRY(read_options(&j->o, a));
     if (!args_given(a, "out")) return err_fail(E_CONFIG, "tune needs --out DIR for its result");
     TRY(tune_check(j));
+    TRY(check_shards(j, a));
     if (!j->o.train) return err_fail(E_CONFIG, "tune needs --train FILE: %s", tune_view(j->o.task)->input);
-    return OK;
+    return tune_layers(j, a);
 }
 
 static Status check(const Args *a)
@@ -194,13 +239,28 @@ static const Option OPTIONS[] = {
     {"out", "DIR", "directory for the predictor"},
     {"method", "NAME",
      "lora (default), adapter (Houlsby's), prefix, full, ...; jit: or jit-fine, which is full with the settings of "
-     "its "
-     "paper (learning rate 1e-5, batch 24, 50 epochs, patience 50), or a baseline: words, la, ... (vernier list)"},
+     "its paper (learning rate 1e-5, batch 24, 50 epochs, patience 50), or cct5 (2e-5, batch 32, 5 epochs, focal "
+     "loss, defects weighted 3), or a baseline: words, la, ... (vernier list)"},
     {"options", "K=V,..",
      "options of the method: rank=8,alpha=16; for LoRA also init=pissa, lora_bias=yes, tables=lm_head and tokens=5|8 "
      "(vernier list methods names all)"},
     {"parameters", "N",
      "choose the method's rank, width or length: the largest with at most N parameters, without the head"},
+    {"layers", "LIST",
+     "the method acts in these layers alone: top:2, bottom:3, 0,3-5, encoder:top:1 or all (default); full then "
+     "trains "
+     "those layers and the head.  The frozen layers below the first of them run without dropout, once for each text"},
+    {"trunk-cache", "WHERE",
+     "with --layers: what the frozen layers compute is kept in memory and, beyond a quarter of the machine's, in a "
+     "file "
+     "of the unfinished run (auto, default), in memory alone, in a file that later and parallel runs share (file), "
+     "or "
+     "not (off).  The results are the same bytes"},
+    {"no-trunk-cache", NULL, "the same as --trunk-cache off"},
+    {"trunk-dir", "DIR",
+     "the directory of --trunk-cache file (default: vernier/trunk in $XDG_CACHE_HOME or ~/.cache); it may be removed "
+     "at "
+     "any time"},
     {"full-blocks", "LIST",
      "layers of the model that train whole beside the method's parameters: 6-11, or encoder:0-2,decoder:5; alone "
      "with "
@@ -216,6 +276,8 @@ static const Option OPTIONS[] = {
      "jit: single (text only), concat (text and features; default if every commit has features) or expert (features "
      "only)"},
     {"loss", "LOSS", "jit: cross-entropy (default) or focal (alpha 1/4, gamma 2)"},
+    {"positive-weight", "W",
+     "jit: the loss is a weighted mean in which a defective commit counts W times (and the focal loss has no alpha)"},
     {"features", "N", "jit: 14, or 13 without the feature fix, as in the published code (default 14)"},
     {"model", "DIR",
      "the pretrained model; default: jit: a small encoder, pretrained first on the training text; cmg: a small "
@@ -241,11 +303,16 @@ static const Option OPTIONS[] = {
     {"epochs", "N", "number of epochs (default 10; lm: 3)"},
     {"batch", "N", "examples in each step (default 32; lm: 8)"},
     {"accumulate", "N", "accumulate the gradient of a step over N parts of its batch: less memory, the same step"},
+    {"shards", "N",
+     "cut the batch of a step into N shards, which the ranks of mpirun or srun share out; the result depends on N "
+     "and "
+     "not on the ranks (default 8 under mpirun or srun, else 1)"},
     {"learning-rate", "RATE", "peak of the linear schedule; the default depends on task and method", .alias = "lr"},
     {"evaluations", "N", "evaluations in each epoch (default 5; lm: 2)"},
     {"patience", "N", "stop after N evaluations without improvement (default 25; 0: never)"},
     {"best-threshold", NULL, "jit: use the threshold with the best validation F1 instead of 0.5"},
-    {"as-published", NULL, "jit: a baseline with the defects of its published code, which are mended by default"},
+    {"as-published", NULL,
+     "jit: a baseline, or cct5, with the defects of its published code, which are mended by default"},
     {"per-split", NULL, "jit: standardise features by the statistics of the set that is scored, as published"},
     {"seed", "N", "random seed (default 33)"},
     {"resume", NULL, "continue a killed run of the same options; this is also the default"},
@@ -257,6 +324,7 @@ static const Choice CHOICES[] = {{"task", "jit|cmg|lm|pretrain"},
                                  {"head", "single|concat|expert"},
                                  {"score", "completion|all"},
                                  {"loss", "cross-entropy|focal"},
+                                 {"trunk-cache", "auto|off|memory|file"},
                                  {"form", "mcmd|review"},
                                  {"objectives", "codereviewer|cct5"},
                                  {"features", "13|14"},
@@ -290,6 +358,7 @@ static const Command TUNE = {
                "  vernier predict defects new.jsonl",
     .options = OPTIONS,
     .choices = CHOICES,
+    .ranks = true,
     .run = tune,
     .check = check};
 REGISTER(command, TUNE)

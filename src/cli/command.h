@@ -28,6 +28,7 @@ typedef struct {
     const char *help;     /* a sentence; names the default */
     const char *of;       /* the verbs that it applies to, "mine|make changes" (make is any make); NULL: all */
     const char *alias;    /* other names that are accepted and not shown by --help: "max|length"; NULL: none */
+    bool repeated;        /* every use counts: args_all() */
 } Option;
 /* The row of every command that writes files of the user's choice; `verbs` as above. */
 #define OVERWRITE_OPTION_OF(verbs)                                                                                   \
@@ -58,6 +59,7 @@ typedef struct {
     const char *among;          /* the words that operands are among; NULL: any, files as a rule */
     const Choice *choices;      /* ends with {0}; NULL: none */
     bool hidden;                /* the overview leaves it out */
+    bool ranks;                 /* several processes may work on it together (base/ranks.h) */
     const char *example;        /* one or more lines, each a command that works */
     const Option *options;      /* ends with {0}; NULL: none */
     bool settings;              /* options that are not in the table are kept: args_settings() */

@@ -1,6 +1,7 @@
 /* Options from tables.  --name VALUE and --name=VALUE are the same, and so are `-` and `_` in a name.  `--` ends
  * the options.  An option that no table has is an error that names the nearest one, unless the command keeps
  * settings: then --key VALUE is kept until the experiment that declares the key is found. */
+#include "cli/config.h"
 #include "cli/page.h"
 
 #include <stdio.h>
@@ -122,16 +123,50 @@ static Status take_option(Args *a, char **argv, int argc, int *i)
     return OK;
 }
 
+/* An option of a file, as if it stood on the command line. */
+static Status take_entry(Args *a, const ConfigEntry *e)
+{
+    const Option *o = option_find(a->command, e->key, strlen(e->key));
+    const bool switched = o && !o->argument, each = o && o->repeated;
+    const bool bare = switched && (e->kind == CONFIG_TRUE || (e->items == 1 && !*e->item[0]));
+    Buf all = buf_open(a->arena);
+    if (e->kind == CONFIG_NONE && (o || !a->command->settings)) return o ? OK : unknown(a->command, e->key);
+    for (int i = 0; i < e->items; i++) {
+        if (each) all.len = 0;
+        buf_print(&all, "%s%s", all.len ? "," : "", e->item[i]);
+        char *arg = str_print(a->arena, "--%s=%s", e->key, all.text), *argv[] = {arg};
+        if (!bare && (each || i + 1 == e->items)) TRY(take_option(a, argv, 1, &(int){0}));
+    }
+    if (e->items && !bare) return OK;
+    char *arg = str_print(a->arena, bare ? "--%s" : "--%s=%s", e->key, e->kind == CONFIG_TRUE ? "yes" : "no");
+    return take_option(a, &arg, 1, &(int){0});
+}
+
+/* Their number, with what their lists hold. */
+static int entries_of(const ConfigFile *c)
+{
+    int n = c->operands;
+    for (int i = 0; i < c->n; i++) n += 1 + c->entry[i].items;
+    return n;
+}
+
 /* Divides the arguments into options, settings and operands, and checks the number of operands. */
 Status args_parse(Args **out, Arena *arena, const Command *c, int argc, char **argv)
 {
+    ConfigFile config;
+    TRY(config_file_read(&config, arena, c->name, argc, argv));
     Args *a = *out = NEW(arena, Args, 1);
+    const int room = argc + 1 + entries_of(&config);
     *a = (Args){.arena = arena,
                 .command = c,
-                .given = NEW(arena, KeyValue, argc + 1),
-                .setting = NEW(arena, KeyValue, argc + 1),
-                .operand = NEW(arena, const char *, argc + 1)};
+                .given = NEW(arena, KeyValue, room),
+                .setting = NEW(arena, KeyValue, room),
+                .operand = NEW(arena, const char *, room)};
     bool options = true;
+    for (int i = 0; i < config.n; i++) {
+        Status status = take_entry(a, &config.entry[i]);
+        if (status) return fail_in_file(status, config.entry[i].path);
+    }
     for (int i = 0; i < argc; i++) {
         if (options && !strcmp(argv[i], "--"))
             options = false;
@@ -145,6 +180,7 @@ Status args_parse(Args **out, Arena *arena, const Command *c, int argc, char **a
             a->operand[a->n_operand++] = argv[i], options = options && !c->words;
     }
     if (args_help(a)) return OK;
+    if (!a->n_operand && config.operands) a->operand = config.operand, a->n_operand = config.operands;
     if (a->n_operand < c->least || (c->most >= 0 && a->n_operand > c->most))
         return err_fail(E_CONFIG, "%d %s given; usage: vernier %s %s", a->n_operand,
                         str_plural(a->n_operand, "operand", "operands"), c->name, c->usage);

@@ -6,8 +6,10 @@
 #include <sys/stat.h>
 
 #include "base/print.h"
+#include "base/ranks.h"
 #include "base/str.h"
 #include "num/kernels.h"
+#include "train/shards.h"
 
 enum { MOST_VALUES = 64 };
 
@@ -31,11 +33,19 @@ static Status add_options(Folder *f, const Args *a)
     for (const Option *o = args_options(a); o && o->name; o++) {
         const char *value[MOST_VALUES];
         int n = str_glob(ASIDE, o->name) ? 0 : args_all(a, o->name, value, MOST_VALUES);
+        if (!o->repeated && n > 1) value[0] = value[n - 1], n = 1; /* the last one counts */
         for (int i = 0; i < n; i++)
             TRY(add(f, o, i ? str_print(f->arena, "%s (%d)", o->name, i + 1) : o->name, value[i]));
     }
     for (int i = 0; i < n_set; i++) folder_set(f, set[i].key, "%s", set[i].value ? set[i].value : "");
     return OK;
+}
+
+/* The one default that the start decides: under mpirun or srun a training step adds in another order. */
+static void add_shards(Folder *f, const Args *a)
+{
+    for (const Option *o = args_options(a); ranks_launched() && o && o->name; o++)
+        if (!strcmp(o->name, "shards") && !args_given(a, "shards")) folder_set(f, "shards", "%d", SHARDS_LAUNCHED);
 }
 
 Status output_open(Folder *out, const Args *a, const char *name, const char *dir, int first)
@@ -47,6 +57,7 @@ Status output_open(Folder *out, const Args *a, const char *name, const char *dir
         if (!dir || args_at(a, i) != dir)
             TRY(add(out, i < first ? NULL : &FILES, str_print(arena, "operand %d", i + 1), args_at(a, i)));
     TRY(add_options(out, a));
+    add_shards(out, a);
     folder_set(out, "kernels", "%s", kernels_name());
     if (!dir) out->dir = str_print(arena, "runs/%s/%s", args_name(a), folder_hash(out));
     TRY(args_output_dir(a, name, out->dir, first));

@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include "base/print.h"
+#include "base/ranks.h"
 #include "base/str.h"
 #include "cli/page.h"
+#include "num/kernels.h"
 #include "run/progress.h"
 #include "run/run.h"
 #include "run/signals.h"
@@ -37,12 +39,26 @@ Status no_command(Arena *a, const char *name)
     return err_fail(E_CONFIG, "unknown command \"%s\"; 'vernier --help' lists the commands", name);
 }
 
+/* Ranks work together on some commands, and only where all of them compute the same. */
+static Status check_ranks(Arena *a, const Command *c)
+{
+    if (ranks_size() == 1) return OK;
+    if (!c->ranks)
+        return err_fail(E_CONFIG,
+                        "%s runs as one process, and %d were started; expected tune, predict or embed, or a start "
+                        "without mpirun or srun",
+                        c->name, ranks_size());
+    TRY(ranks_same(OK, "the program", manifest_program_id(a)));
+    return ranks_same(OK, "the kernels", kernels_name());
+}
+
 static Status run_command(Arena *a, const Command *c, int argc, char **argv)
 {
     Args *args;
     TRY(args_parse(&args, a, c, argc, argv));
     if (args_help(args)) return command_help(c, args);
     TRY(cli_apply(args));
+    TRY(check_ranks(a, c));
     return c->run(args);
 }
 
@@ -100,11 +116,14 @@ int cli_main(int argc, char **argv)
     if (arena_space_left() != SIZE_MAX) mallopt(M_ARENA_MAX, 1);
     Arena arena = arena_open(0);
     signals_watch();
-    Status status = dispatch(&arena, argc, argv);
+    Status status = ranks_open(signals_here);
+    if (!status) status = dispatch(&arena, argc, argv);
     progress_clear();
     Status wrote = cli_flush();
-    if (!status) status = wrote;
+    status = ranks_end(status ? status : wrote);
+    if (ranks_size() > 1) signals_ignore();
     if (status) print_err("vernier: %s\n", err_message());
     if (status && getenv("VERNIER_TRACE")) print_err("%s\n", err_trace());
+    ranks_close();
     return status == E_INTERRUPT ? signals_exit_status() : err_exit_status(status);
 }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/print.h"
+#include "base/ranks.h"
 #include "base/sha256.h"
 #include "base/str.h"
 #include "cli/tune.h"
@@ -117,9 +118,11 @@ Status tune_record_open(TuneRecord *r, TuneJob *job, const char *dir, bool resum
                              .idle = idle,
                              .user = r};
     if (!job->p.peft) return OK; /* a baseline that is trained in steps shows them, and keeps no log */
-    r->resumes = resumed && log_restore(log_path(r), note_path(r), job->run);
+    r->resumes = resumed && ranks_first() && log_restore(log_path(r), note_path(r), job->run);
+    TRY(ranks_tell(OK, &r->resumes, sizeof r->resumes));
     if (resumed && !r->resumes && (!access(note_path(r), F_OK) || has_training(r)))
         tuning_remark(&job->watch, job->run, "%s: is missing or altered; the tuning begins anew", log_path(r));
+    if (!ranks_first()) return OK;
     r->log = open(log_path(r), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (r->resumes ? 0 : O_TRUNC), 0666);
     return r->log < 0 ? err_fail(E_IO, "%s: %s", log_path(r), strerror(errno)) : OK;
 }
@@ -305,16 +308,23 @@ static void add_config(cJSON *root, const TuneJob *j)
     }
     if (!j->p.peft) return;
     cJSON_AddStringToObject(c, "options", o->options);
+    if (o->layers) cJSON_AddStringToObject(c, "layers", o->layers);
+    if (j->t.trunk_layers) {
+        cJSON_AddNumberToObject(c, "frozen-layers-without-dropout", j->t.trunk_layers);
+        cJSON_AddStringToObject(c, "trunk-cache", TRUNK_KEEP[o->trunk]);
+    }
     if (o->blocks) cJSON_AddStringToObject(c, "full-blocks", o->blocks);
     cJSON_AddStringToObject(c, "model", o->model ? o->model : j->p.task->base + 2);
     if (o->tokenizer) cJSON_AddStringToObject(c, "tokenizer", o->tokenizer);
     if (!o->model) cJSON_AddStringToObject(c, "encoder", o->small);
     if (o->language) cJSON_AddStringToObject(c, "language", o->language);
     if (o->load.widen) cJSON_AddStringToObject(c, "dtype", "float32");
+    if (o->load.bf16) cJSON_AddStringToObject(c, "dtype", "bf16");
     if (o->load.vocab_from_file) cJSON_AddBoolToObject(c, "vocab-from-file", true);
     cJSON_AddNumberToObject(c, "epochs", (double)o->epochs);
     cJSON_AddNumberToObject(c, "batch", (double)o->batch);
     if (o->parts > 1) cJSON_AddNumberToObject(c, "accumulate", (double)o->parts);
+    if (o->shards > 1) cJSON_AddNumberToObject(c, "shards", (double)o->shards);
     if (o->parameters) cJSON_AddNumberToObject(c, "parameters", (double)o->parameters);
     cJSON_AddNumberToObject(c, "learning-rate", j->t.lr);
     cJSON_AddNumberToObject(c, "evaluations", (double)o->evaluations);

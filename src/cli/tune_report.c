@@ -61,6 +61,7 @@ static void defects_config(cJSON *c, const TuneJob *j)
     if (!j->p.peft) return;
     cJSON_AddStringToObject(c, "head", o->head);
     if (o->focal) cJSON_AddStringToObject(c, "loss", "focal");
+    if (o->weight > 0) cJSON_AddNumberToObject(c, "positive-weight", o->weight);
     if (o->recipe) cJSON_AddStringToObject(c, "recipe", o->recipe->name);
     cJSON_AddNumberToObject(c, "max-length", j->p.plan.length);
 }
@@ -70,9 +71,9 @@ static const TuneView JIT = {.tune = &TUNE_JIT,
                              .input = "change records, one a line",
                              .loss = "binary cross-entropy (nats)",
                              .scores = true,
-                             .options =
-                                 (const char *const[]){"head", "loss", "best-threshold", "per-split", "features",
-                                                       "encoder", "language", "as-published", NULL},
+                             .options = (const char *const[]){"head", "loss", "positive-weight", "best-threshold",
+                                                              "per-split", "features", "encoder", "language",
+                                                              "as-published", NULL},
                              .print = print_defects,
                              .sentence = defects_sentence,
                              .config = defects_config};

@@ -12,6 +12,7 @@
 
 const Option COMMON_OPTIONS[] = {
     {"help", NULL, "show this text and stop"},
+    {"config", "FILE", "read options from a file of JSON or flat YAML; the command line wins", .repeated = true},
     {"quiet", NULL, "no progress and no remarks on standard error"},
     {"threads", "N", "use N cores; default: all this process may run on"},
     {"kernels", "WHICH", "fast, or ref: the plain reference loops; default fast"},

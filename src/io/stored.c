@@ -8,8 +8,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "io/blocks.h"
 #include "io/reader.h"
+#include "num/blocks.h"
 #include "num/half.h"
 
 static const struct {
@@ -37,6 +37,16 @@ int64_t stored_block(StoredType type)
     return TYPES[type].block;
 }
 
+/* The dtype whose memory is laid out as the file's, or -1. */
+static int same_dtype(StoredType type)
+{
+    static const int dtype[N_TYPES] = {
+        [STORED_F32] = F32,   [STORED_F64] = F64,   [STORED_BF16] = BF16, [STORED_F16] = F16,   [STORED_I32] = I32,
+        [STORED_Q4_0] = Q4_0, [STORED_Q4_1] = Q4_1, [STORED_Q5_0] = Q5_0, [STORED_Q5_1] = Q5_1, [STORED_Q8_0] = Q8_0,
+        [STORED_Q2_K] = Q2_K, [STORED_Q3_K] = Q3_K, [STORED_Q4_K] = Q4_K, [STORED_Q5_K] = Q5_K, [STORED_Q6_K] = Q6_K};
+    return dtype[type] || type == STORED_F32 ? dtype[type] : -1;
+}
+
 /* Other containers have no blocks, so their names are unknown there. */
 bool stored_type_find(StoredType *out, const char *name)
 {
@@ -57,7 +67,7 @@ static const char *place(const Stored *s, int64_t i)
 static double block_get(const Stored *s, int64_t i)
 {
     float x[BLOCK_MOST];
-    blocks_to_floats(x, s->type, place(s, i), TYPES[s->type].block);
+    blocks_to_floats(x, (DType)same_dtype(s->type), place(s, i), TYPES[s->type].block);
     return (double)x[i % TYPES[s->type].block];
 }
 
@@ -122,6 +132,17 @@ bool stored_is_block(const Stored *s)
     return TYPES[s->type].block > 1;
 }
 
+bool stored_is_narrow(const Stored *s)
+{
+    return s->type == STORED_F16 || s->type == STORED_BF16 || stored_is_block(s);
+}
+
+DType stored_dtype(const Stored *s)
+{
+    CHECK(stored_is_narrow(s), "tensor '%s' in %s", s->name, stored_type(s));
+    return (DType)same_dtype(s->type);
+}
+
 const char *stored_type(const Stored *s)
 {
     return TYPES[s->type].name;
@@ -168,7 +189,7 @@ static void to_floats(float *to, StoredType type, const void *from, int64_t n)
     case STORED_BF16: bfloats_to_floats(to, from, n); break;
     case STORED_F64: doubles_to_floats(to, from, n); break;
     case STORED_F32: memcpy(to, from, (size_t)n * sizeof *to); break;
-    default: blocks_to_floats(to, type, from, n);
+    default: blocks_to_floats(to, (DType)same_dtype(type), from, n);
     }
 }
 
@@ -239,7 +260,9 @@ Stored stored_convert(Arena *a, const Stored *s, StoredType type, double *worst)
 Stored stored_of(const char *name, Tensor v)
 {
     static const StoredType types[] = {
-        [F32] = STORED_F32, [F64] = STORED_F64, [BF16] = STORED_BF16, [I32] = STORED_I32, [F16] = STORED_F16};
+        [F32] = STORED_F32,   [F64] = STORED_F64,   [BF16] = STORED_BF16, [I32] = STORED_I32,   [F16] = STORED_F16,
+        [Q4_0] = STORED_Q4_0, [Q4_1] = STORED_Q4_1, [Q5_0] = STORED_Q5_0, [Q5_1] = STORED_Q5_1, [Q8_0] = STORED_Q8_0,
+        [Q2_K] = STORED_Q2_K, [Q3_K] = STORED_Q3_K, [Q4_K] = STORED_Q4_K, [Q5_K] = STORED_Q5_K, [Q6_K] = STORED_Q6_K};
     Stored s = {.name = name,
                 .type = types[v.dtype],
                 .rank = v.rank,
@@ -248,19 +271,6 @@ Stored stored_of(const char *name, Tensor v)
                 .n_bytes = tensor_bytes(v)};
     for (int d = 0; d < v.rank; d++) s.dim[d] = v.dim[d];
     return s;
-}
-
-/* The dtype whose memory is laid out as the file's, or -1. */
-static int same_dtype(StoredType type)
-{
-    switch (type) {
-    case STORED_F32: return F32;
-    case STORED_F64: return F64;
-    case STORED_BF16: return BF16;
-    case STORED_F16: return F16;
-    case STORED_I32: return I32;
-    default: return -1;
-    }
 }
 
 static bool same_shape(Tensor t, const Stored *s)
@@ -277,7 +287,8 @@ bool stored_lend(Tensor *into, const Stored *s)
         void *out;
     } data = {s->bytes}; /* the mapping is private: a view of it is as good as const */
     CHECK(same_shape(*into, s), "'%s' %s is lent as %s", s->name, stored_shape(s), tensor_shape(*into));
-    if (same_dtype(s->type) != (int)into->dtype || (uintptr_t)s->bytes % TYPES[s->type].size) return false;
+    size_t align = stored_is_block(s) ? 1 : TYPES[s->type].size;
+    if (same_dtype(s->type) != (int)into->dtype || (uintptr_t)s->bytes % align) return false;
     into->data = data.out;
     return true;
 }
@@ -312,7 +323,8 @@ Status stored_tensor(Tensor *out, Arena *a, const Stored *s)
     if (s->rank > MAX_RANK)
         return err_fail(E_FORMAT, "%s: tensor '%s' has %d dimensions, at most %d are supported", s->file, s->name,
                         s->rank, MAX_RANK);
-    int dtype = s->type == STORED_F16 ? -1 : same_dtype(s->type); /* only weights are held as halves */
+    bool narrow = s->type == STORED_F16 || stored_is_block(s); /* only weights are held so */
+    int dtype = narrow ? -1 : same_dtype(s->type);
     if (dtype >= 0) {
         *out = tensor_over(NULL, (DType)dtype, s->rank, s->dim);
         if (stored_lend(out, s)) return OK;

@@ -14,7 +14,7 @@
 #include "num/tensor.h"
 
 /* The dtypes whose elements are whole bytes, except the eight-bit floats, U64 and complex numbers; and the blocks of
- * GGUF files (io/blocks.h), which read as F32. */
+ * GGUF files (num/blocks.h), which read as F32. */
 typedef enum {
     STORED_BOOL,
     STORED_U8,
@@ -92,6 +92,8 @@ Stored stored_of(const char *name, Tensor);
 bool stored_is_float(const Stored *);
 bool stored_is_block(const Stored *);                     /* quantised: reads as F32, and is never written */
 bool stored_type_find(StoredType *out, const char *name); /* by the name that safetensors gives it: "F16" */
+bool stored_is_narrow(const Stored *);                    /* F16, BF16 or blocks */
+DType stored_dtype(const Stored *);                       /* the same type in memory; of a narrow one */
 const char *stored_type(const Stored *);                  /* "F16", ... */
 const char *stored_shape(const Stored *);                 /* "[2, 3]"; four live at a time per thread */
 /* Copies into a tensor of the same shape, converting; E_MISMATCH names both shapes, E_FORMAT an integer that I32

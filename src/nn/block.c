@@ -20,6 +20,7 @@
 
 #include "base/str.h"
 #include "nn/rope.h"
+#include "nn/trunk.h"
 
 Var *block_site(Pass *p, Where at, Site site, Var *in, Var *out)
 {
@@ -46,9 +47,16 @@ Var *block_norm(Pass *p, const Norm *n, Var *x, Var *residual)
     return op_norm(p->tape, x, residual, tape_param(p->tape, n->gain), bias, n->eps);
 }
 
+/* Whether dropout is on at a place: not in a trunk, nor in the embeddings below it.  Heads are above every layer. */
+static bool drops(const Pass *p, Where at)
+{
+    if (!p->train || !p->below || at.site == SITE_LOGITS) return p->train;
+    return at.layer >= p->below->quiet[at.part];
+}
+
 Var *block_dropout(Pass *p, double rate, Where at, Var *x)
 {
-    return p->train ? op_dropout(p->tape, x, rate, pass_stream(p, at, "dropout")) : x;
+    return drops(p, at) ? op_dropout(p->tape, x, rate, pass_stream(p, at, "dropout")) : x;
 }
 
 static bool wants(const Pass *p, Where at, Site site)
@@ -222,7 +230,7 @@ static Var *attention(Pass *p, const Stack *s, const StackAttention *w, Where at
               .mask = cross ? NULL : r->mask,
               .sees = cross ? NULL : query_sees(p, r, n, prune),
               .qpos = cross ? NULL : query_positions(p, r, prune),
-              .dropout = p->train ? s->attn_dropout : 0,
+              .dropout = drops(p, at) ? s->attn_dropout : 0,
               .stream = pass_stream(p, at, "attention")};
     Var *mixed = block_site(p, at, SITE_HEADS, y.q, attend(p, at, y, cross ? NULL : r->bias, a));
     return block_linear(p, w->out, mixed);
@@ -366,15 +374,22 @@ Var *block_run(Pass *p, const Stack *s, Var *x, const Rows *rows)
     if (s->rope_dims) turn_rows(p, s, r);
     Call *calls = NEW(tape_arena(t), Call, s->n);
     int mark = tape_enter(t);
-    for (int l = 0; l < s->n; l++) {
+    const Below *w = p->below;
+    bool known = w && w->in.data && w->part == s->part, ends = w && w->out && w->part == s->part;
+    bool needs = x->needs;
+    if (known) x = tape_leaf(t, w->in);
+    for (int l = known ? w->layers : 0; l < (ends ? w->layers : s->n); l++) {
         calls[l] = (Call){*p, s, *r, l};
         Var *bias = r->layer_bias ? r->layer_bias[l] : r->bias;
         if (p->checkpoint && tape_records(t))
             x = tape_checkpoint(t, run_layer, &calls[l], x, r->memory, bias, NULL);
         else
             x = run_layer(t, (Var *[MAX_IN]){x, r->memory, bias, NULL}, &calls[l]);
+        if (w && w->frozen && !(needs |= x->needs)) w->frozen[s->part] = l + 1;
         tape_renew(t, mark, x);
     }
+    if (ends) *w->out = tensor_copy(tape_arena(t), x->val);
+    if (known && w->layers == s->n && r->keep) x = op_rows(t, x, r->keep, r->b, r->k);
     return tape_leave(t, mark, x);
 }
 

@@ -4,7 +4,8 @@
  *
  * A tensor that lies in the file as the model computes with it is not copied: the parameter's memory is the mapping
  * itself, which the run arena keeps, and the system copies a page when training first writes to it.  Matrices in
- * BF16 or F16 stay so as long as they are frozen (ad/param.h); vectors, which weigh nothing, are widened. */
+ * BF16, F16 or quantised blocks stay so as long as they are frozen (ad/param.h); vectors, which weigh nothing, are
+ * widened. */
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +88,7 @@ typedef struct {
     Weights *w;
     State *state;
     bool lent;  /* some parameter lies in the file */
-    bool widen; /* LoadOptions.widen */
+    bool widen, bf16; /* as in LoadOptions */
 } Loading;
 
 /* Two parameters must not share memory, though a file may tie tensors that the config does not. */
@@ -125,17 +126,19 @@ static Status copy_value(const Weights *w, Tensor into, const Stored *s)
     return OK;
 }
 
-/* A matrix may stay in the 16 bits of its file; a row alone is a vector that some model stores so. */
-static bool stays_half(const Loading *l, const Param *p, const Stored *s)
+/* The type to hold a tensor in: a matrix may stay in the 16 bits or the blocks of its file, or is rounded to BF16.  A
+ * row alone is a vector that some model stores so; heads for classes are trained. */
+static DType held_type(const Loading *l, const Param *p, const Stored *s)
 {
     bool matrix = p->val.rank == 2 && p->val.dim[0] > 1 && p->val.dtype == F32 && !p->val.data && fits(p, s);
-    return matrix && !l->widen && (s->type == STORED_BF16 || s->type == STORED_F16);
+    if (matrix && l->bf16 && stored_is_float(s) && !build_is_class_head(p->name)) return BF16;
+    return matrix && !l->widen && stored_is_narrow(s) ? stored_dtype(s) : p->val.dtype;
 }
 
 /* Uses the file's own memory where that can be, else a copy. */
 static Status take_value(Loading *l, Param *p, const Stored *s)
 {
-    if (stays_half(l, p, s)) p->val.dtype = s->type == STORED_BF16 ? BF16 : F16;
+    p->val.dtype = held_type(l, p, s);
     if (!p->val.data && fits(p, s) && !is_lent(l->m, s) && stored_lend(&p->val, s)) {
         l->lent = true;
         return OK;
@@ -207,7 +210,7 @@ static Status open_checkpoint(Opened *x, Arena *run, const char *dir, const Load
 
 static Status read_values(Model *m, Arena *run, Opened *x, const LoadOptions *o)
 {
-    Loading l = {.m = m, .w = x->w, .state = &x->state, .widen = o->widen};
+    Loading l = {.m = m, .w = x->w, .state = &x->state, .widen = o->widen, .bf16 = o->bf16};
     for (int i = 0; i < params_n(m->params); i++) TRY(read_param(&l, params_at(m->params, i)));
     TRY(state_close(&x->state, run, &x->config, o));
     return l.lent ? weights_keep(x->w, run) : OK;
@@ -249,6 +252,7 @@ Status model_load(Model **out, Arena *run, const char *dir)
 /* A tensor of the base under the name that files have. */
 static Named saved_as(Arena *a, const Model *m, const char *name, Tensor value)
 {
+    if (dtype_is_block(value.dtype)) value = tensor_cast(a, value, F32); /* safetensors has no blocks */
     return (Named){str_print(a, "%s%s", build_is_any_head(name) ? "" : m->arch->format->prefix, name), value};
 }
 

@@ -52,14 +52,17 @@ const char *site_name(Site);
 const char *part_name(Part); /* "encoder", "decoder", "cross" */
 
 struct Cache;
+struct Below;
 typedef struct Hooks Hooks;
 typedef struct { /* one forward pass */
     Tape *tape;
-    const Hooks *hooks;  /* NULL: the base model */
-    uint64_t seed;       /* of this pass: dropout streams are named under it */
-    bool train;          /* dropout on */
-    struct Cache *cache; /* decoding with a key/value cache, or NULL */
-    bool checkpoint;     /* keep only each layer's input and run the layer again when going back */
+    const Hooks *hooks;        /* NULL: the base model */
+    uint64_t seed;             /* of this pass: dropout streams are named under it */
+    bool train;                /* dropout on */
+    struct Cache *cache;       /* decoding with a key/value cache, or NULL */
+    bool checkpoint;           /* keep only each layer's input and run the layer again when going back */
+    const struct Below *below; /* begins above frozen layers whose result is known (nn/trunk.h), or NULL */
+    const double *share;       /* of the terms of a loss in a part of a batch (train/train.h), or NULL: 1 each */
 } Pass;
 uint64_t pass_stream(const Pass *, Where, const char *purpose); /* a dropout stream for one place */
 

@@ -1,6 +1,7 @@
 /* A model from its config, the passes that every architecture shares, and lookups by place. */
 #include "nn/model.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "nn/build.h"
@@ -88,6 +89,31 @@ double model_untie(Model *m)
     return m->untied;
 }
 
+/* The length of a linear layer's name up to the number of its layer: "encoder.block.3." */
+static size_t stem_of(const Linear *l)
+{
+    char number[16];
+    const char *at = l->name;
+    int n = snprintf(number, sizeof number, "%d.", l->at.layer);
+    while (strncmp(at, number, (size_t)n) != 0) {
+        at = strchr(at, '.');
+        CHECK(at, "the name of %s does not show that it is in layer %d", l->name, l->at.layer);
+        at++;
+    }
+    return (size_t)(at - l->name) + (size_t)n;
+}
+
+/* The linear layers know their places, and the name of each shows where the names of its layer begin. */
+Where model_place(const Model *m, const Param *p)
+{
+    for (int i = 0; i < m->n_linears; i++) {
+        const Linear *l = &m->linears[i];
+        Part stack = l->at.part == PART_CROSS ? PART_DECODER : l->at.part;
+        if (!strncmp(p->name, l->name, stem_of(l))) return (Where){SITE_RESID, l->at.layer, stack};
+    }
+    return (Where){SITE_RESID, LAYER_EMBED, PART_ENCODER};
+}
+
 int model_layers(const Model *m, Part part)
 {
     const Stack *s = part == PART_ENCODER ? m->encoder : m->decoder;
@@ -97,15 +123,21 @@ int model_layers(const Model *m, Part part)
 
 /* ---- passes */
 
-Var *model_hidden(Model *m, Pass *p, const Batch *x)
+static void begin(Model *m, Pass *p, const Batch *x)
 {
     pass_begin(p);
+    if (m->trunk) m->enter(m->trunk, p, x);
+}
+
+Var *model_hidden(Model *m, Pass *p, const Batch *x)
+{
+    begin(m, p, x);
     return m->arch->hidden(m, p, x);
 }
 
 Var *model_encode(Model *m, Pass *p, const Batch *x)
 {
-    pass_begin(p);
+    begin(m, p, x);
     return m->arch->encode(m, p, x);
 }
 
@@ -118,7 +150,7 @@ Var *model_logits_with(Model *m, Pass *p, const Batch *x, Var *memory)
 {
     CHECK(!m->config.no_lm_head, "this %s model has no language-model head", m->config.arch);
     int mark = tape_enter(p->tape);
-    pass_begin(p);
+    begin(m, p, x);
     Var *h = memory ? m->arch->decode(m, p, x, memory) : m->arch->hidden(m, p, x);
     return tape_leave(p->tape, mark, logits_site(m, p, h, m->arch->logits(m, p, h)));
 }
@@ -133,7 +165,7 @@ Var *model_classes(Model *m, Pass *p, const Batch *x)
     CHECK(m->config.classes > 0 && (m->classify || m->arch->classify), "this %s model has no classification head",
           m->config.arch);
     int mark = tape_enter(p->tape);
-    pass_begin(p);
+    begin(m, p, x);
     Var *y = (m->classify ? m->classify : m->arch->classify)(m, p, x);
     return tape_leave(p->tape, mark, logits_site(m, p, y, y));
 }

@@ -86,6 +86,8 @@ struct Model {
     struct Stack *encoder, *decoder; /* its layers, in nn/block.h; NULL where there are none */
     /* The norm that follows a JOIN (post-norm) or makes the input of KEYS (pre-norm); NULL where none does. */
     const Norm *(*norm_at)(const Model *, Where);
+    struct Trunk *trunk; /* results of frozen layers (nn/trunk.h), or NULL; every pass enters it first */
+    void (*enter)(struct Trunk *, Pass *, const Batch *);
     struct Stacked *stacked; /* a classification head in the place of the family's own, or NULL */
     Var *(*classify)(Model *, Pass *, const Batch *); /* runs that head; NULL: arch's does */
     double untied;                                    /* what model_untie() returned; 0: it was not called */
@@ -110,7 +112,8 @@ int64_t linear_at(const Linear *, int64_t output, int64_t input);    /* the plac
 /* Gives an LM head that shares the token table one of its own, as if the config had set it, to the same effect.
  * Its values are those of the token table times the returned factor: 1, or T5's factor for a shared table. */
 double model_untie(Model *);
-int model_layers(const Model *, Part); /* 0 where the model has no such part */
+Where model_place(const Model *, const Param *); /* its layer and stack; LAYER_EMBED: it is in none */
+int model_layers(const Model *, Part);           /* 0 where the model has no such part */
 
 /* Directories in the layout of Hugging Face, hub names (base/hf_cache.h), or a file of weights with config.json
  * beside it: config.json and model.safetensors (or shards with an index).  Tensor names may carry the family's prefix
@@ -125,7 +128,8 @@ typedef struct {                                   /* zero: the files' values, f
     Remark *say;              /* a wrapper's name taken off, heads skipped, and the like; may be NULL */
     void *user;
     DType dtype;   /* F32 or F64 computes */
-    bool widen;    /* no weight stays in 16 bits: F32 takes twice their memory, to the same result */
+    bool widen;    /* no weight stays in 16 bits or blocks: F32 takes several times their memory, to the same result */
+    bool bf16;     /* matrices are rounded to BF16 and held so; with bf16_use(true), products with them are in BF16 */
     uint64_t seed; /* of random values */
 } LoadOptions;
 Status model_load(Model **out, Arena *run, const char *dir);

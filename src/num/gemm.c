@@ -16,6 +16,7 @@
 #endif
 
 #include "base/err.h"
+#include "num/bf16.h"
 #include "num/kernels.h"
 
 enum { SLICES = 16, LENGTH = 512, SHORTEST = 96, ALIGN = 16, GRAIN = 1 << 22 };
@@ -38,6 +39,12 @@ enum { SLICES = 16, LENGTH = 512, SHORTEST = 96, ALIGN = 16, GRAIN = 1 << 22 };
     }
 REFERENCE(reference_f32, float)
 REFERENCE(reference_f64, double)
+
+/* Of C: inputs in BF16 have sums in F32. */
+static DType dtype_of_sums(DType dtype)
+{
+    return dtype == BF16 ? F32 : dtype;
+}
 
 static void scale_c(DType dtype, int64_t m, int64_t n, double beta, void *c, int64_t ldc)
 {
@@ -103,7 +110,11 @@ void gemm_serial(DType dtype, int64_t m, int64_t n, int64_t k, double alpha, Mat
 {
     if (m <= 0 || n <= 0) return;
     if (k <= 0) {
-        scale_c(dtype, m, n, beta, c, ldc);
+        scale_c(dtype_of_sums(dtype), m, n, beta, c, ldc);
+    } else if (dtype == BF16) {
+        bool done = alpha == 1 && bf16_multiply(dtype, m, n, k, a, b, beta, c, ldc);
+        CHECK(done, "no product of (%lld,%lld) and (%lld,%lld) in BF16", (long long)m, (long long)k, (long long)k,
+              (long long)n);
     } else if (kernels_are_reference()) {
         if (dtype == F32)
             reference_f32(m, n, k, alpha, a, b, beta, c, ldc);
@@ -135,7 +146,7 @@ static int64_t slice_count(int64_t m, int64_t n, int64_t k, int64_t length)
 void gemm_parallel(DType dtype, int64_t m, int64_t n, int64_t k, double alpha, Mat a, Mat b, double beta, void *c,
                    int64_t ldc)
 {
-    CHECK(dtype == F32 || dtype == F64, "no matrix product for %s", dtype_name(dtype));
+    CHECK(dtype == F32 || dtype == F64 || dtype == BF16, "no matrix product for %s", dtype_name(dtype));
     bool rows = m >= n;
     int64_t length = rows ? m : n, slices = slice_count(m, n, k, length);
     int64_t each = (length + slices * ALIGN - 1) / (slices * ALIGN) * ALIGN;
@@ -150,10 +161,11 @@ void gemm_parallel(DType dtype, int64_t m, int64_t n, int64_t k, double alpha, M
         Mat p = a, q = b;
         if (rows) {
             p.data = skip(dtype, a.data, a.t ? first : first * a.stride);
-            gemm_serial(dtype, len, n, k, alpha, p, q, beta, (void *)skip(dtype, c, first * ldc), ldc);
+            gemm_serial(dtype, len, n, k, alpha, p, q, beta, (void *)skip(dtype_of_sums(dtype), c, first * ldc),
+                        ldc);
         } else {
             q.data = skip(dtype, b.data, b.t ? first * b.stride : first);
-            gemm_serial(dtype, m, len, k, alpha, p, q, beta, (void *)skip(dtype, c, first), ldc);
+            gemm_serial(dtype, m, len, k, alpha, p, q, beta, (void *)skip(dtype_of_sums(dtype), c, first), ldc);
         }
     }
 }

@@ -5,7 +5,7 @@
  * come out for any thread count, and it scales better at our sizes than BLAS threads do.  gemm_serial() is one
  * slice, for callers that are already parallel (attention).  With beta = 0, C may be uninitialised.
  * With kernels_use(KERNELS_REF) both run plain loops that accumulate in order.  A zero size is legal: k = 0
- * gives beta C. */
+ * gives beta C.  Where bf16_native() (num/bf16.h), A and B may be in BF16, with C in F32 and alpha 1. */
 #ifndef NUM_GEMM_H
 #define NUM_GEMM_H
 

@@ -9,7 +9,7 @@
 
 enum {
     GRAIN = 1 << 17, /* multiplications below which waking a thread costs more than it saves */
-    UNIT = 16,       /* outputs; a thread's share is a multiple of it */
+    UNIT = 16,       /* outputs; a thread's share is a multiple of it, or of a block in a row of outputs */
     PIECE = 1 << 16  /* elements widened at a time */
 };
 
@@ -28,9 +28,12 @@ bool matvec_takes(DType dtype, int64_t rows)
 void matvec(const Matvec *m)
 {
     const MatvecKernels *k = kernels();
-    int64_t units = (m->o + UNIT - 1) / UNIT, threads = omp_get_max_threads();
+    int64_t block = dtype_block(m->held), unit = m->in_out && block > UNIT ? block : UNIT;
+    int64_t units = (m->o + unit - 1) / unit, threads = omp_get_max_threads();
     CHECK(m->r > 0 && m->r <= MATVEC_ROWS, "%lld rows are multiplied at once, at most %d", (long long)m->r,
           MATVEC_ROWS);
+    CHECK(m->stride % block == 0 && (m->in_out ? m->o : m->c) % block == 0, "rows of %lld in blocks of %lld",
+          (long long)(m->in_out ? m->o : m->c), (long long)block);
     if (m->r * m->o * m->c < GRAIN || threads == 1 || units < 2) {
         k->product(m, 0, m->o);
         return;
@@ -38,7 +41,7 @@ void matvec(const Matvec *m)
     if (threads > units) threads = units;
 #pragma omp parallel for num_threads((int)threads) schedule(static, 1)
     for (int64_t i = 0; i < threads; i++) {
-        int64_t first = units * i / threads * UNIT, end = units * (i + 1) / threads * UNIT;
+        int64_t first = units * i / threads * unit, end = units * (i + 1) / threads * unit;
         k->product(m, first, end < m->o ? end : m->o);
     }
 }
@@ -48,5 +51,6 @@ void widen(float *to, const void *from, DType held, int64_t n)
     const MatvecKernels *k = kernels();
 #pragma omp parallel for schedule(static) if (n > 2 * PIECE)
     for (int64_t i = 0; i < n; i += PIECE)
-        k->widen(to + i, (const char *)from + (size_t)i * dtype_size(held), held, n - i < PIECE ? n - i : PIECE);
+        k->widen(to + i, (const char *)from + (size_t)(i / dtype_block(held)) * dtype_size(held), held,
+                 n - i < PIECE ? n - i : PIECE);
 }

@@ -3,9 +3,10 @@
  *
  *   y (R,O) = x (R,C) W'   with W (O,C), or   y = x W   with W (C,O)
  *
- * y_ro is a sum over c in an order that depends on C alone: in W (O,C) one vector of partial sums and then a tree, in
- * W (C,O) one after another.  So the same bytes come out for every type that holds the same numbers, whatever the
- * number of rows, outputs and threads. */
+ * y_ro is a sum over c in an order that depends on C and on the kind of type alone: in W (O,C) one vector of partial
+ * sums and then a tree, in W (C,O) one after another.  So the same bytes come out whatever the number of rows, outputs
+ * and threads, and for F32, BF16 and F16 that hold the same numbers.  Blocks (num/blocks.h) apply a scale once for 32
+ * terms, and so differ from the dequantised weight by rounding; c, or o in W (C,O), is whole blocks of theirs. */
 #ifndef NUM_MATVEC_H
 #define NUM_MATVEC_H
 
@@ -17,7 +18,7 @@ typedef struct {
     int64_t r, o, c;
     const float *x;
     const void *w;  /* of type `held` */
-    DType held;     /* F32, BF16 or F16 */
+    DType held;     /* F32 or a narrow type */
     int64_t stride; /* elements from one row of w to the next */
     bool in_out;    /* w is (C,O) */
     float *y;       /* overwritten */

@@ -55,9 +55,9 @@ Paired stats_paired(const double *a, const double *b, int64_t n)
     arena_close(&scratch);
     Paired r = {s.mean, NAN, NAN, s.ci95};
     if (n < 2 || isnan(s.sd)) return r;
-    if (s.sd == 0) { /* no spread: the differences are certain, whatever they are */
-        r.t = s.mean == 0 ? 0 : copysign(INFINITY, s.mean);
-        r.p = s.mean == 0 ? 1 : 0;
+    if (s.sd == 0) { /* equal signs of all differences are all that is known: the sign test */
+        r.p = s.mean == 0 ? 1 : exp2(1 - (double)n);
+        r.ci95 = (Interval){NAN, NAN};
         return r;
     }
     r.t = s.mean / (s.sd / sqrt((double)n));

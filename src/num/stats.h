@@ -28,7 +28,8 @@ typedef struct {
 } Summary;
 Summary stats_summary(const double *x, int64_t n);
 
-/* Paired t-test of mean(a - b) = 0, two-sided.  Differences that are all equal give p = 0, or 1 when they are 0. */
+/* Paired t-test of mean(a - b) = 0, two-sided.  Differences that are all equal have no t and no interval, since n of
+ * them do not show that nothing varies; p is that of the sign test, 2^(1 - n), or 1 when they are 0. */
 typedef struct {
     double difference, t, p;
     Interval ci95; /* of the difference */

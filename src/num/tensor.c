@@ -6,21 +6,42 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "num/blocks.h"
 #include "num/half.h"
 
 static const struct {
     size_t size;
     const char *name;
-} DTYPES[] = {[F32] = {4, "F32"}, [F64] = {8, "F64"}, [BF16] = {2, "BF16"}, [I32] = {4, "I32"}, [F16] = {2, "F16"}};
+    int64_t block;
+} DTYPES[] = {[F32] = {4, "F32", 1},      [F64] = {8, "F64", 1},      [BF16] = {2, "BF16", 1},
+              [I32] = {4, "I32", 1},      [F16] = {2, "F16", 1},      [Q4_0] = {18, "Q4_0", 32},
+              [Q4_1] = {20, "Q4_1", 32},  [Q5_0] = {22, "Q5_0", 32},  [Q5_1] = {24, "Q5_1", 32},
+              [Q8_0] = {34, "Q8_0", 32},  [Q2_K] = {84, "Q2_K", 256}, [Q3_K] = {110, "Q3_K", 256},
+              [Q4_K] = {144, "Q4_K", 256}, [Q5_K] = {176, "Q5_K", 256}, [Q6_K] = {210, "Q6_K", 256}};
 
 size_t dtype_size(DType d)
 {
     return DTYPES[d].size;
 }
 
+int64_t dtype_block(DType d)
+{
+    return DTYPES[d].block;
+}
+
 bool dtype_is_half(DType d)
 {
     return d == BF16 || d == F16;
+}
+
+bool dtype_is_block(DType d)
+{
+    return DTYPES[d].block > 1;
+}
+
+bool dtype_is_narrow(DType d)
+{
+    return dtype_is_half(d) || dtype_is_block(d);
 }
 
 const char *dtype_name(DType d)
@@ -60,6 +81,16 @@ Tensor tensor_copy(Arena *a, Tensor x)
     return t;
 }
 
+static void cast_blocks(Tensor to, Tensor from)
+{
+    float x[BLOCK_MOST];
+    int64_t block = dtype_block(from.dtype);
+    for (int64_t i = 0; i < tensor_count(from); i += block) {
+        blocks_to_floats(x, from.dtype, tensor_place(from, i), block);
+        for (int64_t k = 0; k < block; k++) tensor_set(to, i + k, (double)x[k]);
+    }
+}
+
 Tensor tensor_cast(Arena *a, Tensor x, DType dtype)
 {
     if (dtype == x.dtype) return tensor_copy(a, x);
@@ -69,6 +100,10 @@ Tensor tensor_cast(Arena *a, Tensor x, DType dtype)
         const float *from = x.data;
         double *to = t.data;
         for (int64_t i = 0; i < n; i++) to[i] = (double)from[i];
+        return t;
+    }
+    if (dtype_is_block(x.dtype)) {
+        cast_blocks(t, x);
         return t;
     }
     for (int64_t i = 0; i < n; i++) tensor_set(t, i, tensor_get(x, i));
@@ -89,7 +124,7 @@ int64_t tensor_last(Tensor t)
 
 size_t tensor_bytes(Tensor t)
 {
-    return (size_t)tensor_count(t) * dtype_size(t.dtype);
+    return (size_t)(tensor_count(t) / dtype_block(t.dtype)) * dtype_size(t.dtype);
 }
 
 Tensor tensor_rows(Tensor t, int64_t first, int64_t n)
@@ -118,6 +153,14 @@ Tensor tensor_reshape(Tensor t, int rank, const int64_t *dim)
     return r;
 }
 
+static double block_get(Tensor t, int64_t i)
+{
+    float x[BLOCK_MOST];
+    int64_t block = dtype_block(t.dtype);
+    blocks_to_floats(x, t.dtype, tensor_place(t, i), block);
+    return (double)x[i % block];
+}
+
 double tensor_get(Tensor t, int64_t i)
 {
     switch (t.dtype) {
@@ -126,8 +169,8 @@ double tensor_get(Tensor t, int64_t i)
     case BF16: return (double)bf16_to_f32(((const Bf16 *)t.data)[i]);
     case I32: return ((const int32_t *)t.data)[i];
     case F16: return (double)half_to_float(((const uint16_t *)t.data)[i]);
+    default: return block_get(t, i);
     }
-    return 0;
 }
 
 void tensor_set(Tensor t, int64_t i, double x)
@@ -138,12 +181,13 @@ void tensor_set(Tensor t, int64_t i, double x)
     case BF16: ((Bf16 *)t.data)[i] = bf16_from_f32((float)x); break;
     case I32: ((int32_t *)t.data)[i] = (int32_t)x; break;
     case F16: ((uint16_t *)t.data)[i] = half_from(x); break;
+    default: CHECK(false, "an element is set in a block of %s", dtype_name(t.dtype));
     }
 }
 
 void *tensor_place(Tensor t, int64_t i)
 {
-    return (char *)t.data + (size_t)i * dtype_size(t.dtype);
+    return (char *)t.data + (size_t)(i / dtype_block(t.dtype)) * dtype_size(t.dtype);
 }
 
 void tensor_fill(Tensor t, double x)
@@ -171,6 +215,20 @@ static bool any_odd(const float *x, int64_t n, float least)
     return odd;
 }
 
+/* The same of blocks. */
+static int64_t find_in_blocks(Tensor t)
+{
+    float x[BLOCK_MOST];
+    int64_t block = dtype_block(t.dtype);
+    for (int64_t i = 0; i < tensor_count(t); i += block) {
+        blocks_to_floats(x, t.dtype, tensor_place(t, i), block);
+        if (!any_odd(x, block, -FLT_MAX)) continue;
+        for (int64_t k = 0; k < block; k++)
+            if (!isfinite(x[k])) return i + k;
+    }
+    return -1;
+}
+
 /* The same of 16-bit weights: an exponent of ones shows NaN and infinity. */
 static bool any_odd_half(const uint16_t *x, int64_t n, uint16_t exponent)
 {
@@ -184,6 +242,7 @@ int64_t tensor_find_nonfinite(Tensor t, bool allow_neg_inf)
     int64_t n = tensor_count(t);
     if (t.dtype == F32 && !any_odd(t.data, n, allow_neg_inf ? -INFINITY : -FLT_MAX)) return -1;
     if (dtype_is_half(t.dtype) && !any_odd_half(t.data, n, t.dtype == F16 ? 0x7c00 : 0x7f80)) return -1;
+    if (dtype_is_block(t.dtype)) return find_in_blocks(t);
     for (int64_t i = 0; i < n; i++) {
         double v = tensor_get(t, i);
         if (!isfinite(v) && !(allow_neg_inf && v < 0)) return i;

@@ -11,8 +11,9 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-/* F32 computes; F64 is the oracle; BF16 and F16 store; I32 holds ids */
-typedef enum { F32, F64, BF16, I32, F16 } DType;
+/* F32 computes; F64 is the oracle; I32 holds ids.  The others only store: BF16 and F16, and the types of GGUF files
+ * (num/blocks.h), in which a block of 32 or 256 elements of the innermost dimension shares a scale. */
+typedef enum { F32, F64, BF16, I32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K } DType;
 typedef struct {
     uint16_t bits; /* upper half of an F32; a struct so that it cannot be added by accident */
 } Bf16;
@@ -43,9 +44,9 @@ Tensor tensor_reshape(Tensor, int rank, const int64_t *dim);         /* same cou
 int64_t tensor_count(Tensor);                                        /* elements; 1 for rank 0 */
 int64_t tensor_last(Tensor);                                         /* size of the innermost dimension */
 size_t tensor_bytes(Tensor);
-double tensor_get(Tensor, int64_t i); /* flat index, any dtype */
-void tensor_set(Tensor, int64_t i, double);
-void *tensor_place(Tensor, int64_t i); /* address of element i, flat; for kernels' callers */
+double tensor_get(Tensor, int64_t i); /* flat index, any dtype; an element of a block costs the whole block */
+void tensor_set(Tensor, int64_t i, double); /* no block type */
+void *tensor_place(Tensor, int64_t i); /* address of element i, flat, the first of a block; for kernels' callers */
 void tensor_fill(Tensor, double);
 int64_t tensor_argmax(Tensor); /* flat index of the largest element, the first of equals; 0 when none compares */
 /* Flat index of the first NaN or infinity, -1 without one; `allow_neg_inf` lets -infinity pass. */
@@ -53,8 +54,11 @@ int64_t tensor_find_nonfinite(Tensor, bool allow_neg_inf);
 Status tensor_finite(Tensor, const char *what); /* E_NUMERIC, "what(2,3): element 4 is nan, ...", unless all are */
 bool tensor_same_shape(Tensor, Tensor);
 const char *tensor_shape(Tensor); /* "(2,6,8)"; eight live at a time per thread */
-size_t dtype_size(DType);
+size_t dtype_size(DType);      /* bytes of an element, or of a block */
+int64_t dtype_block(DType);    /* elements of a block; 1 where there are none */
 bool dtype_is_half(DType);     /* BF16 or F16 */
+bool dtype_is_block(DType);    /* Q4_0 to Q6_K */
+bool dtype_is_narrow(DType);   /* either: held in fewer bits than F32, and widened to it exactly */
 const char *dtype_name(DType); /* "F32", ... as safetensors writes them */
 
 float bf16_to_f32(Bf16);

@@ -12,8 +12,7 @@ static void defaults(PeftConfig *cfg, const Config *c)
 
 static int64_t count(const Model *m, const PeftConfig *cfg)
 {
-    (void)cfg;
-    return place_body_count(m, BIASES);
+    return place_body_count(m, cfg, BIASES);
 }
 
 static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)

@@ -1,12 +1,7 @@
 /* Whole layers of the base that train beside a method's own parameters (Pasta: parameter-efficient tuning together
  * with partial fine-tuning), or alone, as the method `blocks`.  A layer is all that stands below its number:
  * attention, in a decoder cross-attention too, feed-forward and norms, and in layer 0 of T5 the table of relative
- * positions.  Token tables, final norms and heads belong to none.
- *
- *   6-11                     these layers of every stack
- *   encoder:0-2,decoder:5    of one stack each; a name holds until the next, and '|' separates, too
- *   *                        all layers
- *   random:2                 two layers drawn by the seed of the model's parameters, the same of every stack */
+ * positions.  Token tables, final norms and heads belong to none.  The list is peft/layers.h's. */
 #ifndef PEFT_BLOCKS_H
 #define PEFT_BLOCKS_H
 

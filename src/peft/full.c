@@ -1,5 +1,7 @@
 /* Full fine-tuning as a method among the others: every parameter trains, nothing is added.  BART's logit bias is no
- * parameter there but a constant that checkpoints carry. */
+ * parameter there but a constant that checkpoints carry.  With the option `layers` it is those layers whole, and the
+ * classification head. */
+#include "peft/blocks.h"
 #include "peft/peft.h"
 
 static const char *const CONSTANT = "final_logits_bias";
@@ -19,7 +21,7 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
 
 static int64_t count(const Model *m, const PeftConfig *cfg)
 {
-    (void)cfg;
+    if (cfg->layers) return blocks_count(m, cfg->layers);
     return params_count(m->params, NULL, false) - params_count(m->params, CONSTANT, false) - peft_head_count(m) -
            params_count(m->params, "peft.*", false);
 }

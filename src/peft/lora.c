@@ -12,6 +12,7 @@
 
 #include "base/str.h"
 #include "nn/build.h"
+#include "peft/layers.h"
 #include "peft/place.h"
 #include "peft/token_rows.h"
 
@@ -36,10 +37,10 @@ bool lora_is_outer(const Linear *l)
     return l->at.site == SITE_COUNT;
 }
 
-static bool matches(const PeftConfig *cfg, const Linear *l)
+static bool matches(const Model *m, const PeftConfig *cfg, const Linear *l)
 {
     if (lora_is_outer(l)) return cfg->tables && str_glob(cfg->tables, l->name);
-    return l->at.part < PART_COUNT && cfg->on[l->at.part] && str_glob(cfg->target, l->name);
+    return str_glob(cfg->target, l->name) && place_in(m, cfg, l->at);
 }
 
 static bool is_part_of(const Linear *third, const Linear *whole)
@@ -49,9 +50,9 @@ static bool is_part_of(const Linear *third, const Linear *whole)
 
 static bool adapts(const Model *m, const PeftConfig *cfg, const Linear *l)
 {
-    if (!matches(cfg, l)) return false;
+    if (!matches(m, cfg, l)) return false;
     for (int i = 0; i < m->n_linears; i++)
-        if (is_part_of(l, &m->linears[i]) && matches(cfg, &m->linears[i])) return false;
+        if (is_part_of(l, &m->linears[i]) && matches(m, cfg, &m->linears[i])) return false;
     return true;
 }
 
@@ -116,9 +117,11 @@ Status lora_check(const Model *m, const PeftConfig *cfg, const char *method)
     if (lora_next(m, cfg, NULL)) return OK;
     const char *list[32], *known = endings(m, list, 32);
     const char *dot = strrchr(cfg->target, '.'), *near = str_nearest(dot ? dot + 1 : cfg->target, list);
-    return err_fail(
-        E_CONFIG, "%s: target \"%s\" matches no linear layer of this %s model%s%s%s; their names end in %s", method,
-        cfg->target, m->config.arch, near ? ", nearest is \"*." : "", near ? near : "", near ? "\"" : "", known);
+    return err_fail(E_CONFIG,
+                    "%s: target \"%s\" matches no linear layer %s%sof this %s model%s%s%s; their names end in %s",
+                    method, cfg->target, cfg->layers ? "in the layers " : "",
+                    cfg->layers ? str_print(m->run, "%s ", cfg->layers) : "", m->config.arch,
+                    near ? ", nearest is \"*." : "", near ? near : "", near ? "\"" : "", known);
 }
 
 /* ---- biases; those of a classification head train anyway and count with it */
@@ -126,7 +129,8 @@ Status lora_check(const Model *m, const PeftConfig *cfg, const char *method)
 bool lora_trains_bias(const Model *m, const PeftConfig *cfg, const Param *p)
 {
     if (cfg->bias == BIAS_ALL)
-        return str_glob("*.bias", p->name) && !str_glob("peft.*", p->name) && !build_is_class_head(p->name);
+        return str_glob("*.bias", p->name) && !str_glob("peft.*", p->name) && !build_is_class_head(p->name) &&
+               layers_list_holds(m, cfg->layers, p);
     for (const Linear *l = NULL; cfg->bias == BIAS_TARGETS && (l = lora_next(m, cfg, l));)
         if (l->b == p) return true;
     return false;

@@ -5,14 +5,16 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "peft/layers.h"
 
 /* Norms as the checkpoints name them: BERT; BART and T5; BART's embeddings; GPT-2; the Llama family, GPT-NeoX and
  * ModernBERT. */
 static const char *const NORMS =
     "*LayerNorm.*|*layer_norm.*|*layernorm_embedding.*|*ln_?.*|*layernorm.*|*_norm.*|norm.*|*.norm.*";
 
-static bool wants(const PeftConfig *cfg, const Param *p)
+static bool wants(const Model *m, const PeftConfig *cfg, const Param *p)
 {
+    if (!layers_list_holds(m, cfg->layers, p)) return false;
     if (cfg->target) return str_glob(cfg->target, p->name) && strncmp(p->name, "peft.", 5) != 0;
     return place_is_body(p, NORMS);
 }
@@ -26,7 +28,7 @@ static int64_t count(const Model *m, const PeftConfig *cfg)
 {
     int64_t n = 0;
     for (int i = 0; i < params_n(m->params); i++)
-        if (wants(cfg, params_at(m->params, i))) n += tensor_count(params_at(m->params, i)->val);
+        if (wants(m, cfg, params_at(m->params, i))) n += tensor_count(params_at(m->params, i)->val);
     return n;
 }
 
@@ -37,7 +39,7 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
         return err_fail(E_CONFIG, "norms: this %s model has no LayerNorm or RMSNorm with parameters", m->config.arch);
     for (int i = 0; i < params_n(m->params); i++) {
         const Param *p = params_at(m->params, i);
-        if (wants(cfg, p)) params_train(m->params, p->name, true);
+        if (wants(m, cfg, p)) params_train(m->params, p->name, true);
     }
     return OK;
 }

@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "nn/build.h"
 #include "peft/blocks.h"
+#include "peft/layers.h"
 
 /* The head belongs to the task, not to the method: a classification head trains with every
  * method and counts with none, a language-model head stays frozen. */
@@ -66,11 +67,36 @@ static Status check_blocks(const Peft *method, const Model *m, const PeftConfig 
     return blocks_check(m, cfg->blocks);
 }
 
+/* A list of layers that can be read, for a method that acts within layers. */
+static Status check_layers(const Peft *method, const Model *m, const PeftConfig *cfg)
+{
+    Layers c;
+    if (!cfg->layers) return OK;
+    if (method->before_layers)
+        return err_fail(E_CONFIG, "layers: %s acts in front of all layers; expected a method that acts within them",
+                        method->name);
+    if (cfg->tables || cfg->tokens)
+        return err_fail(E_CONFIG, "layers: %s lie outside of all layers; expected layers or %s, not both",
+                        cfg->tables ? "tables" : "tokens", cfg->tables ? "tables" : "tokens");
+    return layers_read(&c, m, "layers", cfg->layers);
+}
+
+/* Of the base, what is outside the layers stays as it is, whatever the method is. */
+static void freeze_others(Model *m, const PeftConfig *cfg)
+{
+    for (int i = 0; cfg->layers && i < params_n(m->params); i++) {
+        Param *p = params_at(m->params, i);
+        bool own = !strncmp(p->name, "peft.", 5) || build_is_class_head(p->name);
+        if (p->trainable && !own && !layers_list_holds(m, cfg->layers, p)) p->trainable = false;
+    }
+}
+
 Status peft_attach(const Peft *method, Model *m, Hooks *hooks, const PeftConfig *cfg)
 {
     int before = params_n(m->params);
     if (params_count(m->params, str_print(m->run, "peft.%s.*", method->name), false))
         return err_fail(E_CONFIG, "%s is attached to this model already; a method attaches once", method->name);
+    TRY(check_layers(method, m, cfg));
     TRY(check_blocks(method, m, cfg));
     params_train(m->params, "*", false);
     TRY(method->attach(m, hooks, cfg));
@@ -81,7 +107,9 @@ Status peft_attach(const Peft *method, Model *m, Hooks *hooks, const PeftConfig 
     for (int i = 0; i < params_n(m->params); i++)
         if (build_is_class_head(params_at(m->params, i)->name))
             params_train(m->params, params_at(m->params, i)->name, true);
-    return cfg->blocks ? blocks_train(m, cfg->blocks) : OK;
+    if (cfg->blocks) TRY(blocks_train(m, cfg->blocks));
+    freeze_others(m, cfg);
+    return OK;
 }
 
 /* ---- options as text */
@@ -135,6 +163,7 @@ static const PeftOption OPTIONS[] = {OPTION(rank, INT),
                                      OPTION(tables, TEXT),
                                      OPTION(tokens, TEXT),
                                      OPTION(blocks, TEXT),
+                                     OPTION(layers, TEXT),
                                      WORD(scaling, SCALINGS),
                                      WORD(residual, RESIDUALS),
                                      {"encoder", OPTION_FLAG, offsetof(PeftConfig, on[PART_ENCODER])},
@@ -239,6 +268,7 @@ static int64_t count_with(const Peft *method, const Model *m, PeftConfig cfg, in
 Status peft_fit(const Peft *method, const Model *m, PeftConfig *cfg, int64_t budget)
 {
     if (!method->knob) return err_fail(E_CONFIG, "%s has no setting that changes its size", method->name);
+    TRY(check_layers(method, m, cfg));
     int64_t least = count_with(method, m, *cfg, 1);
     if (least > budget)
         return err_fail(E_CONFIG, "%s has at least %lld parameters on this model; the budget is %lld", method->name,

@@ -54,6 +54,8 @@ typedef struct {           /* zero-initialise, call the method's defaults, then 
     const char *tables; /* LoRA, DoRA: matrices outside the layers that are adapted, too: a glob over their names,
                               like wte or lm_head, or NULL.  A tied head and its table come apart */
     bool merge_tied;    /* LoRA: merging changes both of a tied pair, as PEFT's merge does, and not the adapted one */
+    const char *layers; /* a list as peft/layers.h reads it: the method acts in these layers alone, and of the base
+                           nothing outside them trains but a classification head; NULL: all */
     const char
         *blocks; /* layers of the base that train whole beside the method, as peft/blocks.h reads them, or NULL */
     const char *tokens; /* LoRA, DoRA, tokens: "5|8|100", rows of the token table that train, or NULL */
@@ -95,6 +97,7 @@ typedef struct Peft {
     bool trains_all;            /* every parameter of the base: full fine-tuning, which others are compared with */
     int (*virtual_tokens)(const PeftConfig *); /* that attention sees before the content; NULL: the method has none */
     bool virtual_keys;                    /* they are keys and values alone, and no rows of the residual stream */
+    bool before_layers;                   /* it acts in front of all layers, so PeftConfig.layers is refused */
     int (*positions)(const PeftConfig *); /* learned positions that they take from the content; NULL: none */
     double lr, small_lr; /* learning rates of published pretrained models and of small ones that were begun here; 0:
                             peft_lr() has one for all */

@@ -7,11 +7,18 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "peft/layers.h"
+
+bool place_in(const Model *m, const PeftConfig *cfg, Where at)
+{
+    return at.part < PART_COUNT && cfg->on[at.part] && layers_list_has(m, cfg->layers, at);
+}
 
 bool place_next(const Model *m, const PeftConfig *cfg, Where *at)
 {
     for (; at->part < PART_COUNT; at->part++, at->layer = -1)
-        if (cfg->on[at->part] && ++at->layer < model_layers(m, at->part)) return true;
+        while (cfg->on[at->part] && ++at->layer < model_layers(m, at->part))
+            if (layers_list_has(m, cfg->layers, *at)) return true;
     return false;
 }
 
@@ -43,7 +50,11 @@ int place_count(const Model *m, const PeftConfig *cfg)
 
 Status place_check(const Model *m, const PeftConfig *cfg, const char *method)
 {
+    PeftConfig whole = *cfg;
+    whole.layers = NULL;
     if (place_count(m, cfg)) return OK;
+    if (place_count(m, &whole))
+        return err_fail(E_CONFIG, "%s: none of the layers %s is in a part that is adapted", method, cfg->layers);
     Buf has = buf_open(m->run);
     for (Part p = 0; p < PART_COUNT; p++)
         if (model_layers(m, p)) buf_print(&has, "%s%s", has.len ? ", " : "", part_name(p));
@@ -85,11 +96,13 @@ bool place_is_body(const Param *p, const char *glob)
     return str_glob(glob, p->name) && !peft_is_head(p->name) && strncmp(p->name, "peft.", 5) != 0;
 }
 
-int64_t place_body_count(const Model *m, const char *glob)
+int64_t place_body_count(const Model *m, const PeftConfig *cfg, const char *glob)
 {
     int64_t n = 0;
     for (int i = 0; i < params_n(m->params); i++)
-        if (place_is_body(params_at(m->params, i), glob)) n += tensor_count(params_at(m->params, i)->val);
+        if (place_is_body(params_at(m->params, i), glob) &&
+            layers_list_holds(m, cfg->layers, params_at(m->params, i)))
+            n += tensor_count(params_at(m->params, i)->val);
     return n;
 }
 

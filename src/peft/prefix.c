@@ -127,13 +127,13 @@ static const Param *relative_table(const Model *m, Part part)
     return NULL;
 }
 
-static void correct_positions(Model *m, Hooks *hooks, const PeftConfig *cfg, Part part)
+static void correct_positions(Model *m, Hooks *hooks, const PeftConfig *cfg, Where at)
 {
-    const Param *table = part == PART_CROSS ? NULL : relative_table(m, part);
+    const Param *table = at.part == PART_CROSS ? NULL : relative_table(m, at.part);
     if (!table) return;
     Relative *r = NEW(m->run, Relative, 1);
     *r = (Relative){table, cfg->length, m->config.rel_distance, cfg->displaced};
-    hook_add(hooks, (Where){SITE_SCORES, LAYER_ANY, part}, relative_hook, r);
+    hook_add(hooks, place_at(at, SITE_SCORES), relative_hook, r);
 }
 
 /* ---- attaching */
@@ -225,13 +225,15 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
 {
     TRY(check(m, cfg));
     const Mlp *mlp = NULL;
-    for (Where at = PLACE_FIRST; place_next(m, cfg, &at);) {
-        if (cfg->shift_positions && at.part != PART_CROSS && at.layer == 0) hooks_shift(hooks, at.part, cfg->length);
-        if (cfg->kind == PREFIX_MLP && at.layer == 0) mlp = new_mlp(m, cfg, at);
+    Part part = PART_COUNT; /* of the place before */
+    for (Where at = PLACE_FIRST; place_next(m, cfg, &at); part = at.part) {
+        bool first = at.part != part;
+        if (cfg->shift_positions && at.part != PART_CROSS && first) hooks_shift(hooks, at.part, cfg->length);
+        if (cfg->kind == PREFIX_MLP && first) mlp = new_mlp(m, cfg, at);
         Prefix *x = new_prefix(m, cfg, at, mlp);
         hook_add(hooks, place_at(at, SITE_KEYS), prefix_hook, x);
         hook_add(hooks, place_at(at, SITE_VALUES), prefix_hook, x);
-        if (at.layer == 0 && (cfg->shift_positions || cfg->displaced)) correct_positions(m, hooks, cfg, at.part);
+        if (cfg->shift_positions || cfg->displaced) correct_positions(m, hooks, cfg, at);
     }
     return OK;
 }
@@ -239,12 +241,13 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
 static int64_t count(const Model *m, const PeftConfig *cfg)
 {
     int64_t c = m->config.dim, w = cfg->width, p = cfg->length, n = 0;
-    for (Where at = PLACE_FIRST; place_next(m, cfg, &at);) {
+    Part part = PART_COUNT; /* of the place before */
+    for (Where at = PLACE_FIRST; place_next(m, cfg, &at); part = at.part) {
         int64_t hd = place_width(m, at);
         switch (cfg->kind) {
         case PREFIX_FREE: n += 2 * p * hd; break;
         case PREFIX_TIED: n += p * c; break;
-        case PREFIX_MLP: n += 2 * (w * hd + hd) + (at.layer == 0 ? p * c + c * w + w : 0); break;
+        case PREFIX_MLP: n += 2 * (w * hd + hd) + (at.part != part ? p * c + c * w + w : 0); break;
         }
     }
     return n;

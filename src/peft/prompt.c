@@ -99,6 +99,7 @@ const Peft PEFT_PROMPT = {
     .knob = knob,
     .virtual_tokens = virtual_tokens,
     .positions = positions,
+    .before_layers = true,
     .lr = 1e-2,
     .small_lr = 1e-2,
 };

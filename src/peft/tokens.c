@@ -200,6 +200,7 @@ const Peft PEFT_TOKENS = {
     .unmerge = unmerge,
     .count = token_rows_count,
     .frozen = "peft.*.no_bias",
+    .before_layers = true,
     .lr = 1e-3,
     .small_lr = 1e-3,
 };

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ranks.h"
 #include "nn/finite.h"
 
 const char *const FEATURE_POOLING[FEATURE_POOLINGS + 1] = {"first", "last", "mean", "max", "attention", NULL};
@@ -74,7 +75,7 @@ static Tensor *room(int *layers, Arena *run, const Model *m, Part part, int64_t 
     int below = model_layers(m, part);
     *layers = below ? below + 1 : 0;
     Tensor *t = NEW(run, Tensor, *layers + 1);
-    for (int l = 0; l < *layers; l++) t[l] = tensor_new(run, F32, SHAPE(n, m->config.dim));
+    for (int l = 0; l < *layers; l++) t[l] = tensor_zero(run, F32, SHAPE(n, m->config.dim));
     return t;
 }
 
@@ -86,6 +87,13 @@ static Status layers_finite(const Tensor *layer, int n, const Model *m)
         TRY(model_blame(tensor_finite(layer[l], name), m));
     }
     return OK;
+}
+
+/* Every rank gets the rows that the others have computed. */
+static Status unite(const Tensor *layer, int n, Status s)
+{
+    for (int l = 0; l < n; l++) s = ranks_unite(s, layer[l].data, tensor_bytes(layer[l]));
+    return s;
 }
 
 /* Runs the model in batches, with observers that pool the residual stream after each layer. */
@@ -109,23 +117,24 @@ Status features_extract(Features *out, Arena *run, Arena *step, Model *m, Hooks 
     Batcher *feed;
     TRY(batcher_open(&feed, run, &x, &(BatchPlan){.tokens = 4096, .pad = m->config.pad, .all_positions = true}));
     bool going = true;
-    for (int64_t done = 0; going && done < x.n;) {
+    for (int64_t done = 0, i = 0; going && done < x.n; i++) {
         ArenaMark mark = arena_mark(step);
         Batch batch;
         Pass pass = {.tape = tape_open(step, false), .hooks = hooks};
         batcher_next(feed, step, &batch, &pooler.rows);
         pooler.padded[PART_ENCODER] = batch.src ? batch.s : batch.t;
         pooler.padded[PART_DECODER] = batch.t;
-        if (encode)
+        if (ranks_own(i) && encode)
             model_encode(m, &pass, &batch);
-        else
+        else if (ranks_own(i))
             model_hidden(m, &pass, &batch);
         done += batch.b;
         arena_drop(step, mark);
         going = !each || each(done, user);
     }
     hooks_clear_from(hooks, before);
-    if (!going) return err_fail(E_INTERRUPT, "interrupted while computing features");
+    TRY(unite(out->layer, out->layers, going ? OK : err_fail(E_INTERRUPT, "interrupted while computing features")));
+    TRY(unite(out->decoder, out->decoder_layers, OK));
     TRY(layers_finite(out->layer, out->layers, m));
     return layers_finite(out->decoder, out->decoder_layers, m);
 }

@@ -25,8 +25,8 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/registry.h"
+#include "num/claim.h"
 
-typedef enum { SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE } Verdict;
 /* Seconds; a minute or two; the published numbers; the user's data at a size that this machine can bear, for the few
  * experiments that declare such a size. */
 typedef enum { SMOKE, QUICK, PAPER, REAL_DATA, PRESETS } Preset;

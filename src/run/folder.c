@@ -20,6 +20,7 @@
 #include "base/dirs.h"
 #include "base/file.h"
 #include "base/print.h"
+#include "base/ranks.h"
 #include "base/sha256.h"
 #include "base/str.h"
 #include "io/json.h"
@@ -537,12 +538,9 @@ static void drop_remains(Folder *f)
     unlock(f);
 }
 
-Status folder_open(Folder *f, bool overwrite)
+static Status open_here(Folder *f, bool overwrite)
 {
     size_t n = strlen(f->dir);
-    while (n > 1 && f->dir[n - 1] == '/') n--;
-    f->dir = str_copy(f->arena, f->dir, n);
-    f->path = f->dir;
     f->stood = dirs_standing(f->dir);
     if (f->stood == n && !overwrite) TRY(look_for_result(f));
     if (f->done) {
@@ -559,12 +557,36 @@ Status folder_open(Folder *f, bool overwrite)
     return status;
 }
 
+Status folder_open(Folder *f, bool overwrite)
+{
+    struct {
+        bool done, resumed;
+    } found = {0};
+    Status status = OK;
+    size_t n = strlen(f->dir);
+    while (n > 1 && f->dir[n - 1] == '/') n--;
+    f->path = f->dir = str_copy(f->arena, f->dir, n);
+    if (ranks_first()) {
+        ranks_apart(true);
+        status = open_here(f, overwrite);
+        ranks_apart(false);
+        found.done = f->done, found.resumed = f->resumed;
+    }
+    status = ranks_tell(status, &found, sizeof found);
+    if (status) return f->lock < 0 ? status : folder_leave(f, status, NULL);
+    f->done = found.done, f->resumed = found.resumed;
+    if (!ranks_first() && !f->done) f->path = at(f, "", WORK);
+    return OK;
+}
+
 /* ---- the end ---- */
 
-Status folder_finish(Folder *f, cJSON *more)
+static Status finish_here(Folder *f, cJSON *more)
 {
     cJSON *files = cJSON_CreateArray();
-    Status status = list_work(files, f), wrote = write_manifest(f, status ? "failed" : "done", NULL, files, more);
+    Status status = folder_options(f);
+    if (!status) status = list_work(files, f);
+    Status wrote = write_manifest(f, status ? "failed" : "done", NULL, files, more);
     if (!status) status = wrote;
     if (!status) status = move_up(f);
     if (!status) f->path = f->dir;
@@ -572,7 +594,22 @@ Status folder_finish(Folder *f, cJSON *more)
     return status;
 }
 
-Status folder_leave(Folder *f, Status status, cJSON *more)
+/* The result is complete on the disk once the first rank says so. */
+Status folder_finish(Folder *f, cJSON *more)
+{
+    Status status = ranks_agree(OK);
+    if (ranks_first()) {
+        ranks_apart(true);
+        status = status ? folder_leave(f, status, more) : finish_here(f, more);
+        ranks_apart(false);
+    } else {
+        cJSON_Delete(more);
+    }
+    if (!status) f->path = f->dir;
+    return ranks_agree(status);
+}
+
+static Status leave_here(Folder *f, Status status, cJSON *more)
 {
     if (f->lock < 0) {
         cJSON_Delete(more);
@@ -586,6 +623,15 @@ Status folder_leave(Folder *f, Status status, cJSON *more)
     Status wrote = folder_record(f, status == E_INTERRUPT ? "interrupted" : "failed", message, more);
     (void)wrote; /* the first error is the one that is reported */
     unlock(f);
+    return status;
+}
+
+/* A rank that has failed does not wait for the others, which may not know of it yet. */
+Status folder_leave(Folder *f, Status status, cJSON *more)
+{
+    ranks_apart(true);
+    status = leave_here(f, status, more);
+    ranks_apart(false);
     return status;
 }
 

@@ -56,7 +56,9 @@ const char *folder_hash(const Folder *);
 Status folder_open(Folder *, bool overwrite);
 /* Writes the manifest of the work so far; the members of `more`, which it takes and which may be NULL, are added. */
 Status folder_record(Folder *, const char *status, const char *message, cJSON *more);
-/* The work is complete: f->path becomes DIR.  E_MISMATCH: a file of DIR that no manifest lists would be replaced. */
+/* The options of the command as a file that --config reads: f->path/options.json.  Files stand in it by their paths. */
+Status folder_options(const Folder *);
+/* The work is complete: f->path becomes DIR, with its options.  E_MISMATCH: a file of DIR that no manifest lists would be replaced. */
 Status folder_finish(Folder *, cJSON *more);
 /* The work has ended with a status that is not OK, which is returned; its files stay in DIR/unfinished. */
 Status folder_leave(Folder *, Status, cJSON *more);

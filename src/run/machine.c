@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/ranks.h"
 #include "base/str.h"
 #include "num/gemm.h"
 
@@ -42,6 +43,7 @@ void machine_trap(bool on)
 int machine_threads(void)
 {
     cpu_set_t set;
+    if (!threads) threads = ranks_cores();
     if (!threads) threads = sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
     return threads;
 }

@@ -11,6 +11,7 @@
 #include "base/dirs.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/ranks.h"
 #include "run/folder.h"
 
 enum { EXIT_AGAIN = 75 }; /* EX_TEMPFAIL of sysexits.h: what was begun can be continued */
@@ -31,7 +32,7 @@ _Noreturn static void end_now(void)
     dirs_unmake();
     folder_interrupted();
     if (signals_line) (void)!write(STDERR_FILENO, wipe, sizeof wipe - 1);
-    if (!parent) (void)!write(STDERR_FILENO, message, sizeof message - 1);
+    if (!parent && ranks_first()) (void)!write(STDERR_FILENO, message, sizeof message - 1);
     _exit(signals_exit_status());
 }
 
@@ -95,9 +96,22 @@ void signals_watch(void)
     signal(SIGXFSZ, SIG_IGN); /* a file that may grow no further is an error of writing like a full disk */
 }
 
-int signals_seen(void)
+void signals_ignore(void)
+{
+    for (int i = 0; i < STOPPING_SIGNALS; i++) signal(STOPPING[i], SIG_IGN);
+}
+
+int signals_here(void)
 {
     return stopped;
+}
+
+/* Of several ranks all stop at the same step, for a signal that one of them has seen. */
+int signals_seen(void)
+{
+    if (ranks_size() == 1) return stopped;
+    if (ranks_signal()) stopped = ranks_signal();
+    return ranks_signal();
 }
 
 int signals_exit_status(void)

@@ -17,7 +17,9 @@
 
 void signals_watch(void); /* installs the handlers; once in the program, and once in every job that it forks */
 void signals_wait(int change);
-int signals_seen(void);        /* the last one noted, or 0 */
+void signals_ignore(void);     /* from here on none ends the program: it ends by itself */
+int signals_seen(void);        /* the last one noted, or 0; of several ranks the one that they agreed on */
+int signals_here(void);        /* the last one that this process has noted */
 int signals_exit_status(void); /* of a program that ends for that signal: 130, or 75 */
 bool signals_ended(int how);   /* by wait(2), a process of this program has ended for such a signal */
 

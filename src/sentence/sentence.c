@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/ranks.h"
 #include "base/str.h"
 #include "text/unicode.h"
 #include "train/batch.h"
@@ -179,23 +180,23 @@ static Status encode(Tensor out, const Sentence *s, Arena *ids, Arena *step, con
         .rows = BATCH_ROWS, .pad = s->model->config.pad < 0 ? 0 : s->model->config.pad, .all_positions = true};
     Batcher *feed;
     TRY(batcher_open(&feed, ids, &examples, &plan));
-    for (int64_t i = batcher_in_epoch(feed); i > 0; i--) {
+    for (int64_t i = 0, batches = batcher_in_epoch(feed); i < batches; i++) {
         ArenaMark mark = arena_mark(step);
         Batch x;
         const int32_t *row;
         batcher_next(feed, step, &x, &row);
-        Tensor v = run_batch(step, s, &x);
-        for (int64_t b = 0; b < x.b; b++)
+        Tensor v = ranks_own(i) ? run_batch(step, s, &x) : (Tensor){0};
+        for (int64_t b = 0; ranks_own(i) && b < x.b; b++)
             memcpy((float *)out.data + row[b] * s->dim, (const float *)v.data + b * s->dim,
                    sizeof(float) * (size_t)s->dim);
         arena_drop(step, mark);
     }
-    return OK;
+    return ranks_unite(OK, out.data, tensor_bytes(out));
 }
 
 Status sentence_encode(Tensor *out, Arena *a, const Sentence *s, const Bytes *text, int64_t n)
 {
-    *out = tensor_new(a, F32, SHAPE(n, s->dim));
+    *out = tensor_zero(a, F32, SHAPE(n, s->dim));
     if (!n) return OK;
     Arena ids = arena_open(0), step = arena_open(0);
     Status status = encode(*out, s, &ids, &step, text, n);

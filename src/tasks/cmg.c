@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/ranks.h"
 #include "nn/finite.h"
 #include "tasks/jit_model.h"
 #include "tasks/review.h"
@@ -286,19 +287,21 @@ Var *cmg_loss(Model *m, Pass *p, const Batch *x, void *user)
     return model_loss(m, p, &y);
 }
 
-void cmg_evaluate(Model *m, const Hooks *hooks, Batcher *feed, Arena *step, Evaluation *out)
+typedef struct {
+    Model *model;
+    const Hooks *hooks;
+} Judged;
+
+static void score_batch(Evaluation *sum, Arena *step, const Batch *x, void *user)
 {
-    *out = (Evaluation){0};
-    batcher_seek(feed, 0);
-    for (int64_t left = batcher_in_epoch(feed); left; left--) {
-        ArenaMark mark = arena_mark(step);
-        Batch x;
-        batcher_next(feed, step, &x, NULL);
-        x = seeing(step, m, &x);
-        evaluate_batch(m, hooks, step, &x, NULL, out);
-        arena_drop(step, mark);
-    }
-    evaluation_end(out);
+    const Judged *j = user;
+    Batch seen = seeing(step, j->model, x);
+    evaluate_batch(j->model, j->hooks, step, &seen, NULL, sum);
+}
+
+Status cmg_evaluate(Model *m, const Hooks *hooks, Batcher *feed, Arena *step, Evaluation *out)
+{
+    return evaluate_epoch_by(score_batch, &(Judged){m, hooks}, feed, step, out);
 }
 
 /* ---- writing */
@@ -340,6 +343,23 @@ static Status write_batch(Bytes *message, Arena *run, Arena *step, Model *m, con
     return OK;
 }
 
+/* Every rank gets the messages that the others have written. */
+static Status unite_messages(Status mine, Bytes *message, Arena *run, int64_t n)
+{
+    size_t all = 0;
+    if (ranks_size() == 1) return mine;
+    int64_t *len = NEW(run, int64_t, n);
+    for (int64_t i = 0; i < n; i++) len[i] = (int64_t)message[i].len;
+    TRY(ranks_unite(mine, len, sizeof *len * (size_t)n));
+    for (int64_t i = 0; i < n; i++) all += (size_t)len[i] + 1;
+    char *text = arena_zero(run, all), *at = text;
+    for (int64_t i = 0; i < n; at += len[i++] + 1)
+        if (message[i].len) memcpy(at, message[i].text, message[i].len);
+    TRY(ranks_unite(OK, text, all));
+    for (int64_t i = 0; i < n; text += len[i++] + 1) message[i] = (Bytes){text, (size_t)len[i]};
+    return OK;
+}
+
 Status cmg_write(Bytes *message, Arena *run, Arena *step, Model *m, const Hooks *hooks, const Tokenizer *t,
                  const Examples *x, const GenerateConfig *how, bool (*each)(int64_t, void *), void *user)
 {
@@ -349,16 +369,16 @@ Status cmg_write(Bytes *message, Arena *run, Arena *step, Model *m, const Hooks 
     Status s = cmg_writes(m);
     c.start = start_of(m, t), c.n_best = 1, c.both_ways = by_prompt(m);
     if (!s) s = batcher_open(&feed, &plan, x, &(BatchPlan){.rows = ROWS, .pad = m->config.pad});
-    for (int64_t done = 0; !s && done < x->n;) {
+    for (int64_t done = 0, i = 0; !s && done < x->n; i++) {
         const int32_t *rows;
         Batch batch;
         ArenaMark mark = arena_mark(step);
         batcher_next(feed, step, &batch, &rows);
-        s = write_batch(message, run, step, m, hooks, t, &batch, rows, &c);
         done += batch.b;
+        if (ranks_own(i)) s = write_batch(message, run, step, m, hooks, t, &batch, rows, &c);
         arena_drop(step, mark);
         if (!s && each && !each(done, user)) s = err_fail(E_INTERRUPT, "interrupted before the end");
     }
     arena_close(&plan);
-    return s;
+    return unite_messages(s, message, run, x->n);
 }

@@ -56,7 +56,7 @@ Status cmg_sources(Examples *out, Arena *, int64_t n, const CodeChange *, const 
 /* model_loss of a batch of cmg_tokens(), with UniXcoder's prompt read both ways; `user` is not used. */
 BatchLossFn cmg_loss;
 /* As evaluate_epoch() does, one epoch of the batcher. */
-void cmg_evaluate(Model *, const Hooks *, Batcher *, Arena *step, Evaluation *out);
+Status cmg_evaluate(Model *, const Hooks *, Batcher *, Arena *step, Evaluation *out);
 
 /* message (n): the model's text for each example, on `run`, without its special tokens.  `each`, when not NULL,
  * gets the number done and may stop the work by returning false: E_INTERRUPT.  E_CONFIG: a setting is out of

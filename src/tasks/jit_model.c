@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/ranks.h"
+#include "base/rng.h"
 #include "io/safetensors.h"
 #include "nn/finite.h"
 
@@ -50,6 +52,17 @@ void jit_model_open(JitModel *j, Model *m, JitHead head)
     start_as_trained(j);
 }
 
+void jit_model_set(JitModel *j, const Recipe *r, bool as_published)
+{
+    if (r && r->dropout > 0 && j->head == JIT_SINGLE) j->dropout = r->dropout;
+    if (!as_published || !r || !r->published) return;
+    j->published = true, j->always_drops = j->head == JIT_SINGLE;
+    uint64_t stream = rng_stream(params_seed(j->model->params), "published head");
+    for (int64_t i = 0; j->u && i < tensor_count(j->u->val); i++) /* whatever classifier the model brings along */
+        tensor_set(j->u->val, i, j->model->config.init_sd * rng_normal(stream, (uint64_t)i));
+    tensor_set(j->b->val, 0, 0);
+}
+
 void jit_model_show(JitModel *j, Arena *a, const JitSet *s, const Examples *tokens, const JitScale *scale)
 {
     CHECK(scale || !jit_reads_features(j->head), "features need a scale");
@@ -90,7 +103,8 @@ static Var *features_of(const JitModel *j, Pass *p, const Batch *x)
 /* u' drop(x) + b */
 static Var *layer(const JitModel *j, Pass *p, Var *x, const char *purpose, Param *u, Param *b)
 {
-    Var *dropped = p->train ? op_dropout(p->tape, x, j->dropout, pass_stream(p, HEAD, purpose)) : x;
+    Var *dropped =
+        p->train || j->always_drops ? op_dropout(p->tape, x, j->dropout, pass_stream(p, HEAD, purpose)) : x;
     return op_linear(p->tape, dropped, tape_param(p->tape, u), OUT_IN, tape_param(p->tape, b), ACT_NONE);
 }
 
@@ -108,6 +122,27 @@ Var *jit_logits(JitModel *j, Pass *p, const Batch *x)
     return tape_leave(t, mark, y);
 }
 
+void jit_weigh(double weight[LOSS_TERMS], const Batch *x, void *user)
+{
+    const JitModel *j = user;
+    const double alpha = j->weight / (1 + j->weight);
+    for (int64_t i = 0; i < x->b; i++)
+        if (j->label[x->row[i]] >= 0) weight[0] += j->label[x->row[i]] > 0 ? alpha : 1 - alpha;
+}
+
+/* The loss of the labelled commits: their mean, or with a weight the weighted mean, of which a part of a batch has its
+ * share. */
+static Var *mean_loss(JitModel *j, const Pass *p, Var *y, const float *label, const Batch *x)
+{
+    Tape *t = p->tape;
+    if (!(j->weight > 0)) return j->focal ? op_focal(t, y, label, FOCAL_ALPHA, FOCAL_GAMMA) : op_bce(t, y, label);
+    double weights[LOSS_TERMS] = {0}, labelled = 0;
+    jit_weigh(weights, x, j);
+    for (int64_t i = 0; i < x->b; i++) labelled += label[i] >= 0;
+    Var *mean = op_focal(t, y, label, j->weight / (1 + j->weight), j->focal ? FOCAL_GAMMA : 0);
+    return op_scale(t, mean, (labelled > 0 ? labelled / weights[0] : 1) * (p->share ? p->share[0] : 1));
+}
+
 Var *jit_loss(Model *m, Pass *p, const Batch *x, void *user)
 {
     JitModel *j = user;
@@ -116,8 +151,17 @@ Var *jit_loss(Model *m, Pass *p, const Batch *x, void *user)
     float *label = NEW(tape_arena(p->tape), float, x->b);
     for (int64_t i = 0; i < x->b; i++) label[i] = j->label[x->row[i]];
     Var *y = jit_logits(j, p, x);
-    return tape_leave(p->tape, mark,
-                      j->focal ? op_focal(p->tape, y, label, FOCAL_ALPHA, FOCAL_GAMMA) : op_bce(p->tape, y, label));
+    return tape_leave(p->tape, mark, mean_loss(j, p, y, label, x));
+}
+
+/* `done`: the commits before this batch, which name its dropout where the model always has some. */
+static Status predict_batch(double *out, JitModel *j, const Hooks *hooks, Arena *step, const Batch *x, int64_t done)
+{
+    Pass pass = {.tape = tape_open(step, false), .hooks = hooks};
+    if (j->always_drops) pass.seed = rng_mix(rng_stream(params_seed(j->model->params), "scores"), (uint64_t)done);
+    Tensor y = jit_logits(j, &pass, x)->val;
+    for (int64_t i = 0; i < x->b; i++) out[x->row[i]] = 1 / (1 + exp(-tensor_get(y, i)));
+    return model_blame(tensor_finite(y, "the logits of commits"), j->model);
 }
 
 Status jit_predict(double *out, JitModel *j, const Hooks *hooks, Arena *step, bool (*each)(int64_t done, void *),
@@ -126,20 +170,18 @@ Status jit_predict(double *out, JitModel *j, const Hooks *hooks, Arena *step, bo
     Batcher *feed;
     Arena plan = arena_open(0);
     Status s = batcher_open(&feed, &plan, &j->tokens, &(BatchPlan){.tokens = 8192, .pad = j->model->config.pad});
-    for (int64_t done = 0; !s && done < j->tokens.n;) {
+    memset(out, 0, sizeof *out * (size_t)j->tokens.n);
+    for (int64_t done = 0, i = 0; !s && done < j->tokens.n; i++) {
         ArenaMark mark = arena_mark(step);
         Batch x;
         batcher_next(feed, step, &x, NULL);
-        Pass pass = {.tape = tape_open(step, false), .hooks = hooks};
-        Tensor y = jit_logits(j, &pass, &x)->val;
-        s = model_blame(tensor_finite(y, "the logits of commits"), j->model);
-        for (int64_t i = 0; i < x.b; i++) out[x.row[i]] = 1 / (1 + exp(-tensor_get(y, i)));
+        if (ranks_own(i)) s = predict_batch(out, j, hooks, step, &x, done);
         done += x.b;
         arena_drop(step, mark);
         if (!s && each && !each(done, user)) s = err_fail(E_INTERRUPT, "interrupted before the end");
     }
     arena_close(&plan);
-    return s;
+    return ranks_unite(s, out, sizeof *out * (size_t)j->tokens.n);
 }
 
 /* Observes the attention of the last layer in one forward pass over the commit. */

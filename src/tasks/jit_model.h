@@ -6,7 +6,8 @@
  *   expert    logit = u' drop(f) + b                             the transformer does not run
  *
  * which JIT-Fine calls semantic, semantic+expert and expert.  The loss is binary cross-entropy, the same for every
- * commit, or the focal loss with alpha 1/4 and gamma 2.  Parameters are "peft.jit.*": they train with every
+ * commit, or the focal loss with alpha 1/4 and gamma 2.  With a weight w of defective commits, either loss f is
+ * sum w f / sum w, and there is no alpha: with the focal loss and w = 3 that is CCT5's.  Parameters are "peft.jit.*": they train with every
  * method of peft/ that is attached after them, and are saved apart from the base model.
  *
  *   JitModel j;
@@ -17,6 +18,7 @@
 #define TASKS_JIT_MODEL_H
 
 #include "tasks/jit.h"
+#include "tasks/recipe.h"
 #include "train/train.h"
 
 typedef enum { JIT_SINGLE, JIT_CONCAT, JIT_EXPERT, JIT_HEADS } JitHead;
@@ -28,16 +30,22 @@ typedef struct {
     JitHead head;
     double dropout;
     bool focal;                        /* the loss */
+    double weight;                     /* of defective commits in it, against 1 of others; 0: as the loss has it */
+    bool published;                    /* the head stays as it was drawn: tuning.h keeps it frozen */
+    bool always_drops;                 /* dropout does not end with the training, so scores are random draws */
     Param *u, *b, *v, *c, *u_features; /* (1,C) (1) (C,14) (C) (1,C) or (1,14); NULL those that the head lacks */
     Examples tokens;                   /* the set shown */
     float *label;                      /* (N) */
     double *feature;                   /* (N,14) */
 } JitModel;
 void jit_model_open(JitModel *, Model *, JitHead);
+/* The head as published settings have it, r NULL: none; before it is trained or read from a file. */
+void jit_model_set(JitModel *, const Recipe *r, bool as_published);
 /* The commits that batches are of.  The arena holds their features; scale may be NULL for JIT_SINGLE. */
 void jit_model_show(JitModel *, Arena *, const JitSet *, const Examples *tokens, const JitScale *);
 Var *jit_logits(JitModel *, Pass *, const Batch *); /* (B,1,1) */
 BatchLossFn jit_loss;                               /* user: JitModel * */
+BatchWeighFn jit_weigh; /* the weights that its mean divides by, where there is a weight */
 /* Probabilities (N) of the set shown.  `each`, when not NULL, may stop the work by returning false: E_INTERRUPT. */
 Status jit_predict(double *out, JitModel *, const Hooks *, Arena *step, bool (*each)(int64_t done, void *), void *);
 /* How much attention the pooled token of commit i of the set shown pays to each of its tokens, in the last layer, as

@@ -47,6 +47,7 @@ typedef struct {
     const LearnerOption *options; /* ends with a NULL name; NULL: none */
     bool floor;                   /* reads little of a commit: published systems must be better */
     bool seeded;                  /* its model depends on the seed */
+    bool published;               /* as_published has another form, with the defects of the published code */
     bool best_threshold; /* commits are called defective from the score with the best validation F1 on, not from .5,
                                      unless as_published */
 

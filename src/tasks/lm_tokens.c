@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ranks.h"
 #include "base/str.h"
 #include "io/json.h"
 #include "tasks/lm.h"
@@ -264,7 +265,7 @@ Status lm_evaluate(Evaluation *out, Model *m, const Hooks *hooks, const Examples
     Batcher *feed;
     Arena plan = arena_open(0);
     Status s = batcher_open(&feed, &plan, x, &(BatchPlan){.tokens = EVALUATION_TOKENS, .pad = m->config.pad});
-    if (!s) evaluate_epoch(m, hooks, feed, step, out);
+    if (!s) s = evaluate_epoch(m, hooks, feed, step, out);
     arena_close(&plan);
     return s;
 }
@@ -273,16 +274,18 @@ Status lm_score(Evaluation *out, Model *m, const Hooks *hooks, const Examples *x
                 bool (*each)(int64_t, void *), void *user)
 {
     const BatchPlan plan = {.pad = m->config.pad};
-    for (int32_t i = 0; i < x->n; i++) {
+    Status s = OK;
+    for (int32_t i = 0; !s && i < x->n; i++) {
         ArenaMark mark = arena_mark(step);
-        Batch one = batch_of(step, x, &plan, &i, 1);
         out[i] = (Evaluation){0};
+        if (!ranks_own(i)) continue;
+        Batch one = batch_of(step, x, &plan, &i, 1);
         evaluate_batch(m, hooks, step, &one, NULL, &out[i]);
         evaluation_end(&out[i]);
         arena_drop(step, mark);
-        if (each && !each(i + 1, user)) return err_fail(E_INTERRUPT, "interrupted before the end");
+        if (each && !each(i + 1, user)) s = err_fail(E_INTERRUPT, "interrupted before the end");
     }
-    return OK;
+    return ranks_unite(s, out, sizeof *out * (size_t)x->n);
 }
 
 Evaluation lm_total(const Evaluation *each, int64_t n)

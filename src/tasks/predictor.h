@@ -88,7 +88,8 @@ const char *predictor_card(const Task *, Arena *, const char *dir);       /* its
 const char *predictor_draft(Arena *, const char *dir);                    /* path of the card before it is measured */
 
 Status predictor_save(const Predictor *, cJSON *valid, Arena *); /* the card, which takes `valid`; NULL: its draft */
-/* All of it.  The model's weights are read as `widen` and `vocab_from_file` of `how` have it, remarks go to `say`. */
+/* All of it.  The model's weights are read as `widen`, `bf16` and `vocab_from_file` of `how` have it, remarks go to
+ * `say`. */
 Status predictor_open(Predictor *, Arena *run, const char *dir, const LoadOptions *how);
 Status predictor_open_draft(Predictor *, const Task *, Arena *run, const char *dir, const LoadOptions *how);
 /* How the task loads its model, with the same of `how`. */

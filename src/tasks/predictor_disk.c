@@ -94,7 +94,7 @@ static Status read_card(Predictor *p, Arena *a, const cJSON *root, const char *p
 LoadOptions predictor_load(const Predictor *p, const LoadOptions *how)
 {
     LoadOptions o = p->task->load_options(p);
-    o.widen = how->widen, o.vocab_from_file = how->vocab_from_file;
+    o.widen = how->widen, o.bf16 = how->bf16, o.vocab_from_file = how->vocab_from_file;
     o.say = how->say, o.user = how->user;
     return o;
 }

@@ -103,6 +103,7 @@ static LoadOptions load_options(const Predictor *p)
 static Status open_head(Predictor *p)
 {
     jit_model_open(&p->j, p->net, p->head);
+    jit_model_set(&p->j, recipe_find(p->recipe), p->as_published);
     return OK;
 }
 

@@ -14,6 +14,21 @@ const Recipe RECIPES[] = {
      .batch = 24,
      .evaluations = 5,
      .patience = 50},
+    {.name = "cct5",
+     .title =
+         "the same with the published settings of CCT5: focal loss in which a defective commit counts three times",
+     .source = "Lin et al., FSE 2023",
+     .task = "jit",
+     .method = "full",
+     .lr = 2e-5,
+     .epochs = 5,
+     .batch = 32,
+     .evaluations = 5,
+     .patience = 0,
+     .focal = true,
+     .weight = 3,
+     .dropout = 0.3,
+     .published = true},
     {.name = NULL}};
 
 const Recipe *recipe_find(const char *name)

@@ -157,6 +157,20 @@ static bool any_scored(const Batch *x)
     return false;
 }
 
+/* The loss is the mean over the texts' tokens plus the mean over the tags; a part of a batch has a share of each. */
+void review_weigh(double weight[LOSS_TERMS], const Batch *x, void *user)
+{
+    const ReviewSet *s = user;
+    weight[0] = weight[1] = 0;
+    for (int64_t i = 0; i < x->b * (x->keep ? x->k : x->t); i++) weight[0] += x->target[i] >= 0;
+    for (int64_t b = 0; b < x->b; b++) weight[1] += (double)count_tags(s, x->row[b]);
+}
+
+static Var *weighted(Pass *p, int term, Var *loss)
+{
+    return p->share ? op_scale(p->tape, loss, p->share[term]) : loss;
+}
+
 Var *review_loss(Model *m, Pass *p, const Batch *x, void *user)
 {
     const ReviewSet *s = user;
@@ -164,10 +178,11 @@ Var *review_loss(Model *m, Pass *p, const Batch *x, void *user)
     int mark = tape_enter(t);
     Tags tags = tags_of(s, tape_arena(t), x);
     Var *memory = model_encode(m, p, x), *loss = NULL;
-    if (any_scored(x)) loss = m->arch->head_loss(m, p, m->arch->decode(m, p, x, memory), x->target);
+    if (any_scored(x)) loss = weighted(p, 0, m->arch->head_loss(m, p, m->arch->decode(m, p, x, memory), x->target));
     if (tags.k) {
         Var *table = tape_param(t, param_find(m->params, s->table->name));
         Var *of_tags = op_head_xent(t, states_at(t, x, memory, &tags), table, OUT_IN, NULL, tags.tag, NULL);
+        of_tags = weighted(p, 1, of_tags);
         loss = loss ? op_add(t, loss, 1, of_tags) : of_tags;
     }
     CHECK(loss, "a batch without targets and tags");
@@ -233,6 +248,22 @@ static ReviewSet only(const ReviewSet *s, ReviewObjective o, Arena *a)
     return one;
 }
 
+typedef struct {
+    Model *model;
+    const Hooks *hooks;
+    const ReviewSet *set;
+    bool tags;
+} Judged;
+
+static void score_batch(Evaluation *sum, Arena *step, const Batch *x, void *user)
+{
+    const Judged *j = user;
+    if (j->tags)
+        score_tags(sum, j->model, j->hooks, j->set, x, step);
+    else
+        evaluate_batch(j->model, j->hooks, step, x, NULL, sum);
+}
+
 static Status measure(ReviewScore *out, Model *m, const Hooks *hooks, const ReviewSet *one, Arena *step, bool tags)
 {
     Batcher *feed;
@@ -240,18 +271,8 @@ static Status measure(ReviewScore *out, Model *m, const Hooks *hooks, const Revi
     Arena plan = arena_open(0);
     const BatchPlan batches = {.tokens = EVALUATION_TOKENS, .pad = m->config.pad};
     Status s = batcher_open(&feed, &plan, &one->x, &batches);
-    for (int64_t left = s ? 0 : batcher_in_epoch(feed); left; left--) {
-        ArenaMark mark = arena_mark(step);
-        Batch x;
-        batcher_next(feed, step, &x, NULL);
-        if (tags)
-            score_tags(&sum, m, hooks, one, &x, step);
-        else
-            evaluate_batch(m, hooks, step, &x, NULL, &sum);
-        arena_drop(step, mark);
-    }
+    if (!s) s = evaluate_epoch_by(score_batch, &(Judged){m, hooks, one, tags}, feed, step, &sum);
     arena_close(&plan);
-    evaluation_end(&sum);
     out->examples = one->x.n, out->scored = sum.scored, out->loss = sum.loss, out->accuracy = sum.accuracy;
     return s;
 }

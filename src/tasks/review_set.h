@@ -9,7 +9,7 @@
  * where even ones were meant.)
  *
  *   TRY(review_set(&s, &run, n, change, model, &plan, stream));
- *   config.loss = review_loss, config.user = &s;  trainer_open(...);       batches of s.x
+ *   config.loss = review_loss, config.weigh = review_weigh, config.user = &s;  trainer_open(...);       batches of s.x
  *   TRY(review_measure(score, model, hooks, &s, &step)); */
 #ifndef TASKS_REVIEW_SET_H
 #define TASKS_REVIEW_SET_H
@@ -29,6 +29,7 @@ typedef struct {
 Status review_set(ReviewSet *, Arena *, int64_t n, const CodeChange *, const Model *, const ReviewPlan *,
                   uint64_t stream);
 BatchLossFn review_loss; /* user: ReviewSet * */
+BatchWeighFn review_weigh;
 
 typedef struct {
     int64_t examples, scored; /* scored tokens, or tags */

@@ -39,6 +39,7 @@ typedef struct {
     double cut;                   /* their share */
     const char *model;            /* a directory or hub name; NULL: a small one is made of the training text */
     const char *tokenizer;        /* NULL: the model's */
+    const char *layers;           /* in which the method acts, alone; NULL: all; tune_set_layers() */
     const char *blocks;           /* layers that train whole beside the method; NULL: none; tune_set_blocks() */
     const char *small;            /* "layers=1,dim=32": shape of the small model */
     const char *language;         /* PLBART's token, or NULL */
@@ -49,13 +50,17 @@ typedef struct {
     const char *head;             /* one of JIT_HEAD; NULL: concat where every commit has features */
     bool per_split, best_threshold;
     bool focal;        /* jit: the focal loss, not cross-entropy */
+    double weight;     /* jit: of a defective commit in the loss, against 1 of another; 0: as the loss has it */
     bool as_published; /* with the published defects of the method */
     int64_t epochs, batch, evaluations, patience, seed;
     bool score_all;     /* lm: prompts, too */
     const char *key;    /* lm: the member that holds a row's text */
     int64_t parts;      /* in which a step takes its batch */
+    int64_t shards;     /* in which it is shared out among ranks; 1: the batch as it is */
     int64_t parameters; /* the method's size: so many at most; 0: as its options say */
     double lr;          /* < 0: the method's */
+    TrunkKeep trunk;    /* of what frozen layers compute, with `layers` */
+    const char *shared; /* TrunkPlan's */
     LoadOptions load;   /* how the model's weights are read, as predictor_open() takes it */
 } TuneOptions;
 
@@ -77,13 +82,15 @@ struct TuneJob {
 Status tune_check(TuneJob *);
 /* After the check: layers of the base that train whole beside the method (peft/blocks.h); a second call counts. */
 Status tune_set_blocks(TuneJob *, const char *list);
+/* Likewise, and before it: the layers in which the method acts (peft/layers.h). */
+Status tune_set_layers(TuneJob *, const char *list);
 Status tune_read(TuneJob *);
 /* Writes below `dir`; where `resume`, continues from the files of an interrupted call. */
 Status tune_make(TuneJob *, const char *dir, bool resume);
 /* Files of `dir` that are no part of the result. */
 #define TUNE_SCRATCH                                                                                                 \
     "train.json|train-*.safetensors|best.sha256|metrics.sha256|draft.json|encoder.sha256|encoder.train.safetensors|" \
-    "writer.sha256"
+    "writer.sha256|trunk.cache"
 
 Status tune_commits(TuneJob *); /* the change records of --train and --valid, into train, valid and all */
 

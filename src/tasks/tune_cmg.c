@@ -90,9 +90,9 @@ static Status measure(Evaluation *e, const TuneJob *j, Predictor *p)
     TRY(tokens(&x, j, p, &j->valid));
     TRY(tuning_messages_feed(&feed, j->run, p->net, &x));
     Arena step = arena_open((size_t)1 << 36);
-    cmg_evaluate(p->net, p->hooks, feed, &step, e);
+    Status s = cmg_evaluate(p->net, p->hooks, feed, &step, e);
     arena_close(&step);
-    return OK;
+    return s;
 }
 
 static cJSON *measures(const Evaluation *e)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/ranks.h"
 #include "base/seal.h"
 #include "base/str.h"
 #include "io/json.h"
@@ -147,7 +148,7 @@ static Status save_stand(Tuning *t, void *user)
     json_quote(&b, w->settings);
     buf_print(&b, "}\n");
     TRY(seal_write(tune_stand_path(w->j), b.text, a));
-    if (w->saved >= 0 && w->saved != step) unlink(checkpoint_path(w, w->saved));
+    if (w->saved >= 0 && w->saved != step && ranks_first()) unlink(checkpoint_path(w, w->saved));
     w->saved = step;
     return OK;
 }
@@ -292,7 +293,7 @@ static void remark_plan(const TuneJob *j)
 /* Checkpoints but that of one step; of runs that were killed between two files there may be several. */
 static void remove_checkpoints(const TuneJob *j, int64_t but)
 {
-    DIR *dir = opendir(j->p.dir);
+    DIR *dir = ranks_first() ? opendir(j->p.dir) : NULL;
     for (struct dirent *e; dir && (e = readdir(dir));) {
         int64_t step;
         size_t n = strcspn(e->d_name + (strlen(e->d_name) < 6 ? 0 : 6), ".");
@@ -307,10 +308,11 @@ static const char *settings_of(const TuneJob *j)
 {
     const Predictor *p = &j->p;
     const Tuning *t = &j->t;
-    return str_print(j->run, "%s %s %s %s; %lld and %lld %s; lr %g, %lld steps of %lld%s, seed %lld, %s",
+    return str_print(j->run, "%s %s %s %s; %lld and %lld %s; lr %g, %lld steps of %lld%s%s, seed %lld, %s",
                      p->task->name, p->method, p->options, p->model, (long long)j->n_train, (long long)j->n_valid,
                      j->o.task->many, t->lr, (long long)t->total, (long long)t->rows,
                      t->parts > 1 ? str_print(j->run, " in %lld parts", (long long)t->parts) : "",
+                     t->shards > 1 ? str_print(j->run, " in %lld shards", (long long)t->shards) : "",
                      (long long)j->o.seed, j->shape);
 }
 
@@ -320,21 +322,39 @@ static Status keep_now(Tuning *t, void *user)
     return keep_best(user);
 }
 
+/* The time of a step, and what ranks exchange in one. */
+static void remark_shards(const TuneJob *j)
+{
+    const Trainer *tr = j->t.trainer;
+    double steps = (double)tr->traffic.steps;
+    if (!tr->traffic.steps) return;
+    const char *shared =
+        str_print(j->run, ", %.1f %% of it in exchanges; %.0f messages and %.4g kB a step from each rank",
+                  100 * tr->traffic.exchanging / tr->traffic.seconds, tr->traffic.messages / steps,
+                  tr->traffic.bytes / steps / 1000);
+    tuning_remark(&j->watch, j->run, "%lld shards on %d %s: %.4g s a step%s", (long long)j->t.shards, ranks_size(),
+                  str_plural(ranks_size(), "rank", "ranks"), tr->traffic.seconds / steps,
+                  ranks_size() > 1 ? shared : "");
+}
+
 /* Sets up the training from the options, resumes it if asked, runs it, and saves the predictor. */
 Status tune_train(TuneJob *j, double lr)
 {
     const TuneOptions *o = &j->o;
     Tuning *t = &j->t;
-    t->rows = o->batch, t->parts = o->parts, t->seed = (uint64_t)o->seed;
+    t->rows = o->batch, t->parts = o->parts, t->shards = o->shards, t->seed = (uint64_t)o->seed;
     t->total = tuning_epoch(t) * o->epochs, t->every = tuning_epoch(t) / o->evaluations;
+    t->trunk = (TrunkPlan){.keep = o->trunk, .scratch = j->p.dir, .shared = o->shared};
     t->patience = o->patience, t->lr = o->lr >= 0 ? o->lr : lr;
     TRY(tuning_open(t));
     Work w = {.j = j, .saved = -1, .settings = settings_of(j)};
     if (j->resume) TRY(load_stand(&w));
+    TRY(ranks_agree(OK)); /* all have read what was left */
     remove_checkpoints(j, w.saved);
     TRY(choose_library(&w));
     remark_plan(j);
     TRY(tuning_run(t, &(TuneSink){.keep = keep_now, .save = save_stand, .user = &w}));
+    remark_shards(j);
     if (o->best_threshold) j->p.threshold = t->best_at;
     return predictor_save(&j->p, NULL, j->run);
 }

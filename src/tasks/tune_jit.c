@@ -61,8 +61,9 @@ static Status plan(TuneJob *j)
     TRY(tune_number(&p->plan.length, "max-length", j->o.length, p->plan.length, JIT_LEAST,
                     most ? p->plan.length : 1 << 16));
     p->plan.language = j->o.language;
-    snprintf(j->shape, sizeof j->shape, "%s, length %d, %d features%s", JIT_HEAD[p->head], p->plan.length,
-             (int)p->features, j->o.focal ? ", focal loss" : "");
+    int n = snprintf(j->shape, sizeof j->shape, "%s, length %d, %d features%s%s", JIT_HEAD[p->head], p->plan.length,
+                     (int)p->features, j->o.focal ? ", focal loss" : "", j->o.as_published ? ", as published" : "");
+    if (j->o.weight > 0) snprintf(j->shape + n, sizeof j->shape - (size_t)n, ", weight %g", j->o.weight);
     return OK;
 }
 
@@ -108,8 +109,9 @@ static Status make_network(TuneJob *j)
 {
     TRY(tune_load(j));
     TRY(plan(j));
+    j->t.recipe = j->o.recipe, j->t.as_published = j->p.as_published = j->o.as_published;
     TRY(tuning_attach_defects(&j->t, j->p.head));
-    j->t.jit.focal = j->o.focal;
+    j->t.jit.focal = j->o.focal, j->t.jit.weight = j->o.weight;
     TRY(prepare(j));
     TRY(tune_train(j, rate(j)));
     return finish(j);

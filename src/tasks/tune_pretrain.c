@@ -81,7 +81,7 @@ static void show(TuneJob *j, Sets *sets)
 {
     Tuning *t = &j->t;
     t->train = sets->train.x;
-    t->loss = review_loss, t->loss_user = &sets->train;
+    t->loss = review_loss, t->weigh = review_weigh, t->loss_user = &sets->train;
     t->judge = judge, t->judged = sets;
     tuning_remark(&j->watch, j->run, "%lld hunks, %lld of them with a message, give %lld examples to train on",
                   (long long)sets->train.hunks, (long long)sets->train.messages, (long long)sets->train.x.n);

@@ -159,10 +159,12 @@ static Status pretrain_small(TuneJob *j, Model *m, const Tokenizer *text, const 
     const uint64_t seed = (uint64_t)j->o.seed;
     TRY(jit_tokens(&x, j->run, &j->train, text, &plan));
     x.label = NULL;
+    TrainConfig train = pretrain_defaults(s->lr, s->steps, seed);
+    train.shards = j->o.shards;
     const TuneWatch *w = &j->watch;
     if (w->idle) w->idle(false, w->user); /* where it stands is saved first */
     Status status = pretrain_run(m, dir, &x,
-                                 &(PretrainPlan){.train = pretrain_defaults(s->lr, s->steps, seed),
+                                 &(PretrainPlan){.train = train,
                                                  .tokens = 4096,
                                                  .mlm = &mlm,
                                                  .stream = rng_stream(seed, "tune/mlm"),

@@ -35,12 +35,11 @@ static Status attach(Tuning *t)
     return OK;
 }
 
-/* Full fine-tuning and trained biases are not bound to a stack, so stacks that never run are frozen afterwards. */
-static void freeze_decoder(Tuning *t)
+static void freeze(Tuning *t, const char *glob)
 {
     for (int i = 0; i < params_n(t->model->params); i++) {
         Param *p = params_at(t->model->params, i);
-        if (str_glob("decoder.*|lm_head*", p->name)) p->trainable = false;
+        if (str_glob(glob, p->name)) p->trainable = false;
     }
     t->trainable = params_count(t->model->params, NULL, true);
 }
@@ -58,11 +57,14 @@ Status tuning_fit(Tuning *t, bool defects, int64_t budget)
 
 Status tuning_attach_defects(Tuning *t, JitHead head)
 {
+    bool alone = encoder_alone(t->model);
     jit_model_open(&t->jit, t->model, head);
-    if (!encoder_alone(t->model)) return attach(t);
-    leave_decoder_out(t);
+    jit_model_set(&t->jit, t->recipe, t->as_published);
+    if (alone) leave_decoder_out(t);
     TRY(attach(t));
-    freeze_decoder(t);
+    /* Full fine-tuning and trained biases are not bound to a stack, so stacks that never run are frozen afterwards. */
+    if (alone) freeze(t, "decoder.*|lm_head*");
+    if (t->jit.published) freeze(t, "peft.jit.*");
     return OK;
 }
 
@@ -101,7 +103,7 @@ static void judge_loss(double *score, double *tie, TuneMeasured *m, Arena *step,
 static Status judge_messages(double *score, double *tie, TuneMeasured *m, Arena *step, Tuning *t)
 {
     Evaluation e;
-    cmg_evaluate(t->model, t->hooks, t->valid_messages, step, &e);
+    TRY(cmg_evaluate(t->model, t->hooks, t->valid_messages, step, &e));
     judge_loss(score, tie, m, step, &e);
     return OK;
 }
@@ -124,6 +126,7 @@ Status tuning_show_defects(Tuning *t, const JitShown *train, const JitShown *val
     t->at = t->best_at = 0.5;
     t->train = *train->tokens;
     t->loss = jit_loss, t->loss_user = &t->jit;
+    if (t->jit.weight > 0) t->weigh = jit_weigh;
     t->judge = judge_defects;
     return OK;
 }
@@ -163,7 +166,7 @@ Status tuning_open(Tuning *t)
     if (t->total > INT32_MAX) return err_fail(E_CONFIG, "%lld steps are too many", (long long)t->total);
     c.total = t->total, c.lr = t->lr, c.parts = t->parts, c.checkpoint = t->checkpoint;
     c.schedule = SCHEDULE_LINEAR, c.seed = t->seed;
-    c.loss = t->loss, c.user = t->loss_user;
+    c.loss = t->loss, c.weigh = t->weigh, c.user = t->loss_user, c.shards = t->shards;
     t->stand = fit_begin();
     TRY(batcher_open(&t->feed, t->run, &t->train, &plan));
     return trainer_open(&t->trainer, t->run, t->model, t->hooks, &c);
@@ -236,9 +239,38 @@ static bool each(const Trainer *tr, const StepStats *stats, void *user)
     return !is_stopped(w);
 }
 
+/* ---- frozen layers */
+
+/* Where the method acts in some layers alone, what is below them runs once for each text. */
+static Status open_trunk(Trunk **out, Tuning *t)
+{
+    TrunkPlan plan = t->trunk;
+    *out = NULL;
+    if (!t->cfg.layers) return OK;
+    plan.say = t->watch.remark, plan.user = t->watch.user;
+    TRY(trunk_open(out, t->run, t->model, t->hooks, &plan));
+    t->trunk_layers = trunk_layers(*out);
+    if (t->trunk_layers)
+        tuning_remark(&t->watch, t->run, "the first %s frozen and %s without dropout; trunk cache: %s",
+                      t->trunk_layers == 1 ? "layer is" : str_print(t->run, "%d layers are", t->trunk_layers),
+                      t->trunk_layers == 1 ? "runs" : "run", TRUNK_KEEP[plan.keep]);
+    return OK;
+}
+
+static void end_trunk(Trunk *trunk, const Tuning *t)
+{
+    if (!trunk) return;
+    TrunkCount n = trunk_count(trunk);
+    trunk_close(trunk);
+    if (t->trunk_layers)
+        tuning_remark(&t->watch, t->run, "the frozen layers ran for %lld texts; %lld were in the trunk cache",
+                      (long long)n.computed, (long long)n.found);
+}
+
 /* Continues the training with early stopping; the sink keeps the best weights and saves the state. */
 Status tuning_run(Tuning *t, const TuneSink *sink)
 {
+    Trunk *trunk;
     Work w = {.t = t};
     const FitPlan plan = {.every = t->every > 1 ? t->every : 1,
                           .patience = t->patience,
@@ -249,11 +281,13 @@ Status tuning_run(Tuning *t, const TuneSink *sink)
                           .each = each,
                           .user = &w};
     t->sink = sink;
+    TRY(open_trunk(&trunk, t));
     batcher_seek(t->feed, t->trainer->step);
     if (t->watch.begun) t->watch.begun("tuning", t->trainer->step, t->watch.user);
     set_idle(&t->watch, false);
     Status status = fit_run(t->trainer, t->feed, &plan, &t->stand);
     set_idle(&t->watch, true);
+    end_trunk(trunk, t);
     return status;
 }
 

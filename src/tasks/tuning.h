@@ -15,6 +15,7 @@
 #ifndef TASKS_TUNING_H
 #define TASKS_TUNING_H
 
+#include "nn/trunk.h"
 #include "peft/peft.h"
 #include "tasks/cmg.h"
 #include "tasks/jit_model.h"
@@ -73,13 +74,18 @@ struct Tuning { /* zero-initialise; the caller sets the first part */
     PeftConfig cfg;
     int64_t rows, total;     /* examples in a step; steps */
     int64_t parts;           /* in which a step takes them; 0: one */
+    int64_t shards;          /* TrainConfig's */
     int64_t every, patience; /* steps between evaluations; FitPlan's patience */
     double lr;
     bool checkpoint; /* TrainConfig's */
     uint64_t seed;
+    const Recipe *recipe; /* defect prediction: the published settings, or NULL */
+    bool as_published;    /* with the defects of its published code */
     TuneWatch watch;
+    TrunkPlan trunk; /* with cfg.layers: where results of the frozen layers are kept; its say is the watch's remark */
 
     int64_t parameters, trainable; /* once attached */
+    int trunk_layers;              /* once running: frozen layers below the first trained one, without dropout */
     JitModel jit, jit_valid;       /* defect prediction: the head over the training and the validation commits */
     const JitSet *valid;
     JitChoice choice;
@@ -89,6 +95,7 @@ struct Tuning { /* zero-initialise; the caller sets the first part */
     Examples valid_texts;    /* language modelling */
     Examples train;          /* the training set */
     BatchLossFn *loss;
+    BatchWeighFn *weigh;
     void *loss_user;
     Status (*judge)(double *score, double *tie, TuneMeasured *, Arena *step, Tuning *);
     const void *judged; /* data of a task with its own judge */

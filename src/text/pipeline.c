@@ -18,6 +18,8 @@ typedef struct {
     int64_t room, cut_room; /* tokens, cuttings */
     int32_t unknown_id;     /* of the model; -1 */
     bool fuses;             /* neighbouring unknown characters are one token */
+    bool remembers;         /* the cuts of a word depend on nothing but the word */
+    const Reach *reach;     /* where a word may be cut before the model sees it; NULL: nowhere */
     Cutting *cut;
     Cutter spm;
     bool unknown; /* the token before, of the same word */
@@ -114,11 +116,13 @@ static int64_t cut_part(Encoder *e, const char *word, int64_t n)
 }
 
 /* Remembered tokens of a text whose places are its own: nothing to look up but the tokens. */
-static void emit_known(Encoder *e, int64_t from, const Remembered *r)
+static inline void emit_known(Encoder *e, int64_t from, const Remembered *r)
 {
     const bool plain = !e->x.from && !e->p->spm;
-    for (int i = 0; i < r->n; from += r->width[i++]) {
-        if (!plain || r->id[i] < 0 || r->id[i] == e->unknown_id) {
+    const int32_t unknown = e->unknown_id;
+    const int n = r->n;
+    for (int i = 0; i < n; from += r->width[i++]) {
+        if (!plain || r->id[i] < 0 || r->id[i] == unknown) {
             emit_cut(e, from, (Cutting){r->id[i], r->width[i]});
             continue;
         }
@@ -127,22 +131,11 @@ static void emit_known(Encoder *e, int64_t from, const Remembered *r)
     }
 }
 
-/* What was cut before is remembered; anything else is cut, and remembered if it is short.  A model of the library
- * sums scores over the whole text, so that its cuts depend on more than the word. */
-static void encode_part(Encoder *e, int64_t from, int64_t to)
+/* A text that is new, remembered under the key if it is short. */
+static void encode_new(Encoder *e, int64_t from, int64_t to, const MemoKey *k)
 {
-    Memo *memo = &e->p->memo;
-    const Spm *s = e->p->spm;
-    MemoKey k;
-    bool key = !e->p->forgets && !(s && s->library && s->kind == SPM_UNIGRAM) &&
-               memo_key(&k, memo, e->x.text + from, (size_t)(to - from), (size_t)(e->x.len - from));
-    const Remembered *known = key ? memo_find(memo, &k) : NULL;
-    if (known) {
-        emit_known(e, from, known);
-        return;
-    }
     int64_t n = cut_part(e, e->x.text + from, to - from);
-    Remembered *r = key && n <= MEMO_TOKENS ? memo_add(memo, &k) : NULL;
+    Remembered *r = k && n <= MEMO_TOKENS ? memo_add(&e->p->memo, k) : NULL;
     if (r) r->n = (uint8_t)n;
     for (int64_t i = 0; i < n; from += e->cut[i++].len) {
         emit_cut(e, from, e->cut[i]);
@@ -152,27 +145,61 @@ static void encode_part(Encoder *e, int64_t from, int64_t to)
     }
 }
 
-/* Models that work on characters see a long word in parts, between which no piece can reach. */
-static void encode_word(Encoder *e, int64_t from, int64_t to)
+/* What was cut before is remembered; anything else is cut. */
+static inline void encode_part(Encoder *e, int64_t from, int64_t to)
 {
-    const Pipeline *p = e->p;
-    const Reach *reach = NULL;
-    if (p->bpe && p->bpe->characters && !p->bpe->ignore_merges) reach = &p->bpe->reach;
-    if (p->spm && p->spm->library) reach = &p->spm->reach;
+    const Memo *memo = &e->p->memo;
+    MemoKey k;
+    bool key = e->remembers && memo_key(&k, memo, e->x.text + from, (size_t)(to - from), (size_t)(e->x.len - from));
+    const Remembered *known = key ? memo_find(memo, &k) : NULL;
+    if (known)
+        emit_known(e, from, known);
+    else
+        encode_new(e, from, to, key ? &k : NULL);
+}
+
+static inline void encode_word(Encoder *e, int64_t from, int64_t to)
+{
     e->unknown = false;
     for (int64_t end; from < to; from = end) {
-        end = reach ? reach_end(reach, e->x.text, from, to) : to;
+        end = e->reach ? reach_end(e->reach, e->x.text, from, to) : to;
         encode_part(e, from, end);
     }
 }
 
+/* A model of the library sums scores over the whole text, so that its cuts depend on more than the word.  Models that
+ * work on characters see a long word in parts, between which no piece can reach. */
+static void know_model(Encoder *e)
+{
+    const Pipeline *p = e->p;
+    const Spm *s = p->spm;
+    e->unknown_id = unknown_id(p);
+    e->fuses = s || (p->bpe && p->bpe->fuse);
+    e->remembers = !p->forgets && !(s && s->library && s->kind == SPM_UNIGRAM);
+    if (p->bpe && p->bpe->characters && !p->bpe->ignore_merges) e->reach = &p->bpe->reach;
+    if (s && s->library) e->reach = &s->reach;
+}
+
 /* ---- stretches ---- */
+
+/* Words as the scanner finds them, without a list. */
+static void encode_scan(Encoder *e, Scan scan, Normal x)
+{
+    Pretokens words = pretoken_open(scan, x.text, (size_t)x.len);
+    e->x = x;
+    for (size_t begin, end; pretoken_next(&words, &begin, &end);) encode_word(e, (int64_t)begin, (int64_t)end);
+}
 
 static void encode_normal(Encoder *e, Normal x)
 {
     if (e->p->spm && e->p->spm->library) {
         e->x = x;
         encode_word(e, 0, x.len);
+        return;
+    }
+    const Scan *scan = splitter_scan(&e->p->splitter);
+    if (scan) {
+        encode_scan(e, *scan, x);
         return;
     }
     Words w = splitter_run(&e->p->splitter, e->a, x, e->base == 0);
@@ -242,8 +269,7 @@ BpeText pipeline_encode(Pipeline *p, Arena *a, const char *text, size_t len, boo
     ArenaMark mark = arena_mark(&p->scratch);
     Encoder e = {.p = p, .a = &p->scratch, .spm = {.s = p->spm, .a = &p->scratch, .special = special_in_text}};
     room_for(&e, len);
-    e.unknown_id = unknown_id(p);
-    e.fuses = p->spm || (p->bpe && p->bpe->fuse);
+    know_model(&e);
     SpecialKind kind = special_in_text ? SPECIAL_ALL : SPECIAL_ORDINARY;
     if (p->spm && p->spm->kind == SPM_BPE && len >> 12) { /* worth its clearing */
         e.spm.pair = arena_take(e.a, sizeof(Merge) * PAIRS);

@@ -166,6 +166,16 @@ static void write_spelt(Writing *to, const SplitStep *s, const Normal *x, Span w
 
 /* ---- the whole ---- */
 
+static bool only_scans(const SplitStep *s)
+{
+    return s->pattern.kind == PATTERN_SCAN && s->behaviour == BEHAVE_ISOLATED && s->kind == SPLIT_PATTERN;
+}
+
+const Scan *splitter_scan(const Splitter *z)
+{
+    return z->n == 1 && only_scans(z->step) ? &z->step->pattern.scan : NULL;
+}
+
 typedef void WriteFn(Writing *, const SplitStep *, const Normal *, Span, bool first);
 typedef void CutFn(Words *, Arena *, const SplitStep *, const Normal *, Span);
 
@@ -201,9 +211,8 @@ Words splitter_run(const Splitter *z, Arena *a, Normal text, bool first)
     add(&w, a, 0, text.len);
     for (int i = 0; i < z->n; i++) {
         const SplitStep *s = &z->step[i];
-        bool scan = s->pattern.kind == PATTERN_SCAN && s->behaviour == BEHAVE_ISOLATED && s->kind == SPLIT_PATTERN;
         w = s->kind >= SPLIT_BLANK ? written(a, s, &w, first, WRITE[s->kind])
-                                   : cut(a, s, &w, scan ? cut_scan : CUT[s->kind]);
+                                   : cut(a, s, &w, only_scans(s) ? cut_scan : CUT[s->kind]);
     }
     return w;
 }

@@ -58,6 +58,8 @@ Status splitter_add_bytes(Splitter *, bool prefix_space, bool regex, const char 
 Status splitter_add_bert(Splitter *, const char *path);                                 /* BertPreTokenizer */
 void splitter_finish(Splitter *); /* a last step that spells bytes is left to the model */
 Words splitter_run(const Splitter *, Arena *, Normal, bool first); /* first: nothing of the source is before it */
+const Scan *splitter_scan(
+    const Splitter *); /* of a splitter that does nothing but cut at a scanner; NULL: it does more */
 void splitter_close(Splitter *);
 
 #endif

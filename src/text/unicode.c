@@ -99,7 +99,7 @@ static uint32_t changes(uint32_t c)
     if (c < 0x80 || (c >= 0xD800 && c < 0xE000)) return 0;
     for (int form = 0; form < 4; form++) {
         char *made = g_utf8_normalize(text, (gssize)n, MODE[form]);
-        if (!made || strlen(made) != n || memcmp(made, text, n) != 0) bits |= UC_CHANGES << form;
+        if (!made || strlen(made) != n || memcmp(made, text, n) != 0) bits |= (uint32_t)UC_CHANGES << form;
         g_free(made);
     }
     return bits;

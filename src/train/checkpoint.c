@@ -17,7 +17,7 @@
 #include "io/safetensors.h"
 #include "train/optim.h"
 
-enum { MAX_SETTINGS = 16, MAX_META = MAX_SETTINGS + 2 };
+enum { MAX_SETTINGS = 16, MAX_META = MAX_SETTINGS + 3 };
 
 static const char *number(Arena *a, double x)
 {
@@ -56,6 +56,12 @@ static int settings(Meta *out, Arena *a, const TrainConfig *c)
     _Static_assert(sizeof all / sizeof *all <= MAX_SETTINGS, "room for the settings");
     memcpy(out, all, sizeof all);
     return (int)(sizeof all / sizeof *all);
+}
+
+/* Sharded steps add in another order than a step over the whole batch; only their checkpoints have this setting. */
+static Meta shards_of(Arena *a, const TrainConfig *c)
+{
+    return (Meta){"shards", str_print(a, "%lld", (long long)(c->shards > 1 ? c->shards : 1))};
 }
 
 /* Every tensor of a checkpoint of this trainer. */
@@ -107,6 +113,7 @@ static Status check_whole(const Weights *w, Arena *a, const TrainConfig *c)
     const char *path = weights_path(w), *said = weights_meta(w, "sha256");
     Meta meta[MAX_META] = {{"step", NULL}};
     int n_meta = 1 + settings(meta + 1, a, c), n = weights_n(w);
+    if (weights_meta(w, "shards")) meta[n_meta++] = (Meta){"shards", NULL};
     for (int i = 0; i < n_meta; i++) {
         const char *there = weights_meta(w, meta[i].key);
         meta[i].value = there ? there : "absent";
@@ -126,6 +133,7 @@ Status trainer_save(const Trainer *t, const char *path)
     ArenaMark mark = arena_mark(a);
     Meta meta[MAX_META] = {{"step", str_print(a, "%lld", (long long)t->step)}};
     int n_meta = 1 + settings(meta + 1, a, &t->config);
+    if (t->config.shards > 1) meta[n_meta++] = shards_of(a, &t->config);
     Named *named = NEW(a, Named, 3 * t->n_slots);
     int n = tensors(named, a, t);
     Stored *stored = NEW(a, Stored, n);
@@ -153,6 +161,9 @@ static Status check_settings(const Weights *w, Arena *a, const TrainConfig *c, i
             return err_fail(E_MISMATCH, "%s: saved with %s %s, here it is %s", path, here[i].key, there,
                             here[i].value);
     }
+    const char *shards = weights_meta(w, "shards"), *now = shards_of(a, c).value;
+    if (strcmp(shards ? shards : "1", now) != 0)
+        return err_fail(E_MISMATCH, "%s: saved with shards %s, here it is %s", path, shards ? shards : "1", now);
     return OK;
 }
 

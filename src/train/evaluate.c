@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "base/ranks.h"
+
 enum { CHUNK = 1 << 23 }; /* logits at a time */
 
 /* Adds the rows of logits (n,V) that belong to `examples` examples of `per` positions each. */
@@ -69,16 +71,45 @@ void evaluation_end(Evaluation *e)
     e->exact /= examples;
 }
 
-void evaluate_epoch(Model *m, const Hooks *hooks, Batcher *feed, Arena *step, Evaluation *out)
+static void add(Evaluation *sum, const Evaluation *x)
+{
+    sum->examples += x->examples, sum->scored += x->scored;
+    sum->loss += x->loss, sum->accuracy += x->accuracy, sum->exact += x->exact;
+}
+
+Status evaluate_epoch_by(EvaluateFn *score_batch, void *user, Batcher *feed, Arena *step, Evaluation *out)
 {
     *out = (Evaluation){0};
     batcher_seek(feed, 0);
-    for (int64_t n = batcher_in_epoch(feed); n > 0; n--) {
+    ArenaMark begin = arena_mark(step);
+    int64_t n = batcher_in_epoch(feed);
+    Evaluation *part = NEW(step, Evaluation, n);
+    for (int64_t i = 0; i < n; i++) {
         ArenaMark mark = arena_mark(step);
         Batch batch;
         batcher_next(feed, step, &batch, NULL);
-        evaluate_batch(m, hooks, step, &batch, NULL, out);
+        if (ranks_own(i)) score_batch(&part[i], step, &batch, user);
         arena_drop(step, mark);
     }
+    Status s = ranks_unite(OK, part, sizeof *part * (size_t)n);
+    for (int64_t i = 0; i < n; i++) add(out, &part[i]);
+    arena_drop(step, begin);
     evaluation_end(out);
+    return s;
+}
+
+typedef struct {
+    Model *model;
+    const Hooks *hooks;
+} Judged;
+
+static void score_batch(Evaluation *sum, Arena *step, const Batch *x, void *user)
+{
+    const Judged *j = user;
+    evaluate_batch(j->model, j->hooks, step, x, NULL, sum);
+}
+
+Status evaluate_epoch(Model *m, const Hooks *hooks, Batcher *feed, Arena *step, Evaluation *out)
+{
+    return evaluate_epoch_by(score_batch, &(Judged){m, hooks}, feed, step, out);
 }

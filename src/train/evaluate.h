@@ -13,8 +13,12 @@ typedef struct {
 } Evaluation;
 
 /* One epoch of the batcher from its start.  Scores labels where the batches have them, else targets, as model_loss
- * does.  A loss that is not finite is a result like any other. */
-void evaluate_epoch(Model *, const Hooks *, Batcher *, Arena *step, Evaluation *out);
+ * does.  A loss that is not finite is a result like any other.  Ranks share the batches out, which are added in their
+ * order; the status is that of another rank that has failed. */
+Status evaluate_epoch(Model *, const Hooks *, Batcher *, Arena *step, Evaluation *out);
+/* The same with another way to score a batch; `user` is handed on. */
+typedef void EvaluateFn(Evaluation *sum, Arena *step, const Batch *, void *user);
+Status evaluate_epoch_by(EvaluateFn *, void *user, Batcher *, Arena *step, Evaluation *out);
 
 /* The pieces of it: sums over one batch are added to *sum, which starts as {0}; evaluation_end makes them means.
  * `best`, when not NULL, receives the index of the largest logit: (B) for labels, else the shape of the targets. */

@@ -18,6 +18,10 @@ typedef struct {
     double decay;     /* < 0: the config's */
 } Group;
 typedef Var *BatchLossFn(Model *, Pass *, const Batch *, void *user); /* (1) */
+/* A loss of several terms, each a mean over something else: how many a batch has of each.  In a part of a batch the
+ * loss multiplies term k by pass->share[k], where that is not NULL. */
+enum { LOSS_TERMS = 2 };
+typedef void BatchWeighFn(double weight[LOSS_TERMS], const Batch *, void *user);
 typedef struct {
     OptimKind optim;
     double lr, beta1, beta2, eps; /* AdamW (Loshchilov and Hutter 2019) */
@@ -28,10 +32,12 @@ typedef struct {
     int64_t warmup, total;
     uint64_t seed;
     int64_t parts;     /* > 1: a step takes its batch in so many parts, rows after rows: less memory, the same step */
+    int64_t shards;    /* > 1: it takes so many shards, which ranks share out, and adds them in one tree (shards.h) */
     bool checkpoint;   /* less memory for more time: layers run again when going back; the same gradients */
     bool no_dropout;   /* train in evaluation mode, as prefix and LoRA runs of the toy papers do */
     BatchLossFn *loss; /* NULL: model_loss */
     void *user;        /* of that */
+    BatchWeighFn *weigh; /* NULL: the loss has one term */
     const Group *groups; /* ended by {0}, or NULL; E_CONFIG when one takes no trainable parameter */
 } TrainConfig;
 TrainConfig train_defaults(void); /* AdamW 1e-3, betas .9 .999, eps 1e-8, decay 0, clip 1, constant */
@@ -47,6 +53,10 @@ typedef struct Trainer {
     int64_t step;       /* steps done */
     struct Slot *slots; /* optimiser state per trainable parameter; train/optim.h */
     int n_slots;
+    struct { /* what ranks have exchanged in sharded steps since the trainer was opened; sent by this one */
+        int64_t steps;
+        double messages, bytes, exchanging, seconds; /* of the seconds, those spent in exchanges and waiting */
+    } traffic;
 } Trainer;
 /* Takes the parameters that are trainable now; attach methods and freeze before.  E_CONFIG names the setting. */
 Status trainer_open(Trainer **out, Arena *run, Model *, const Hooks *, const TrainConfig *);

@@ -4,8 +4,10 @@
 #include <math.h>
 
 #include "base/clock.h"
+#include "base/ranks.h"
 #include "base/rng.h"
 #include "train/optim.h"
+#include "train/shards.h"
 
 /* Written so that NaN fails. */
 static Status check_range(const char *name, double x, double low, double high)
@@ -44,8 +46,15 @@ Status trainer_open(Trainer **out, Arena *run, Model *model, const Hooks *hooks,
     return OK;
 }
 
-/* Adds share times the gradient of one batch; returns its loss.  Dropout is drawn from (seed, step, part). */
-static double accumulate(Trainer *t, Arena *step, const Batch *batch, int part, double share)
+/* The part that a batch has in each term of the loss of a step, or how much it weighs there. */
+typedef struct {
+    double term[LOSS_TERMS];
+} Share;
+static const Share WHOLE = {{1, 1}};
+
+/* Adds the gradient of one batch, as much of it as its share, and returns as much of its loss.  Dropout is drawn from
+ * (seed, step, part). */
+static double accumulate(Trainer *t, Arena *step, const Batch *batch, int64_t part, const Share *share)
 {
     Tape *tape = tape_open(step, true);
     uint64_t seed = rng_mix(rng_mix(rng_stream(t->config.seed, "train/pass"), (uint64_t)t->step), (uint64_t)part);
@@ -53,21 +62,46 @@ static double accumulate(Trainer *t, Arena *step, const Batch *batch, int part, 
                  .hooks = t->hooks,
                  .seed = seed,
                  .train = !t->config.no_dropout,
-                 .checkpoint = t->config.checkpoint};
+                 .checkpoint = t->config.checkpoint,
+                 .share = share == &WHOLE ? NULL : share->term};
     Var *loss =
         t->config.loss ? t->config.loss(t->model, &pass, batch, t->config.user) : model_loss(t->model, &pass, batch);
-    double value = tape_scalar(loss);
-    if (isfinite(value)) tape_backward(tape, share == 1 ? loss : op_scale(tape, loss, share));
-    return value;
+    double value = tape_scalar(loss), whole = t->config.weigh ? 1 : share->term[0];
+    if (isfinite(value)) tape_backward(tape, whole == 1 ? loss : op_scale(tape, loss, whole));
+    return whole * value;
 }
 
 /* The number of rows or of scored targets over which a batch's loss is a mean. */
-static double weight_of(const Batch *x)
+static double scored_in(const Batch *x)
 {
     if (x->label || !x->target) return (double)x->b;
     double scored = 0;
     for (int64_t i = 0; i < x->b * (x->keep ? x->k : x->t); i++) scored += x->target[i] >= 0;
     return scored;
+}
+
+static Share weight_of(const Trainer *t, const Batch *x)
+{
+    Share w = {{0}};
+    if (t->config.weigh)
+        t->config.weigh(w.term, x, t->config.user);
+    else
+        w.term[0] = scored_in(x);
+    return w;
+}
+
+/* Of one of n batches; where none has anything to score, each has as much as the others. */
+static Share share_of(const Trainer *t, const Batch *x, const Share *all, int64_t n)
+{
+    Share s = weight_of(t, x);
+    for (int k = 0; k < LOSS_TERMS; k++)
+        s.term[k] = all->term[k] > 0 ? s.term[k] / all->term[k] : t->config.weigh ? 0 : 1.0 / (double)n;
+    return s;
+}
+
+static bool is_void(const Trainer *t, const Share *s)
+{
+    return s->term[0] == 0 && (!t->config.weigh || s->term[1] == 0);
 }
 
 /* Gradients of one batch lie among the step's own values; those of several have to outlive each of them. */
@@ -76,13 +110,17 @@ static double go_back(Trainer *t, Arena *step, const Batch *batches, int n)
     ParamSet *params = t->model->params;
     params_drop_grad(params);
     if (n > 1) params_zero_grad(params);
-    double loss = 0, all = 0;
-    for (int i = 0; i < n; i++) all += weight_of(&batches[i]);
+    double loss = 0;
+    Share all = {{0}};
+    for (int i = 0; i < n; i++) {
+        Share one = weight_of(t, &batches[i]);
+        for (int k = 0; k < LOSS_TERMS; k++) all.term[k] += one.term[k];
+    }
     for (int i = 0; i < n && isfinite(loss); i++) {
-        double share = n == 1 ? 1 : all > 0 ? weight_of(&batches[i]) / all : 1.0 / n;
-        if (share == 0) continue;
+        Share share = share_of(t, &batches[i], &all, n);
+        if (n > 1 && is_void(t, &share)) continue;
         ArenaMark mark = arena_mark(step);
-        loss += share * accumulate(t, step, &batches[i], i, share);
+        loss += accumulate(t, step, &batches[i], i, n == 1 ? &WHOLE : &share);
         if (n > 1) arena_drop(step, mark);
     }
     for (int i = 0; i < t->n_slots; i++) { /* parameters that the loss does not depend on */
@@ -106,18 +144,30 @@ static Status update(Trainer *t, StepStats *s)
     return OK;
 }
 
+/* A step once its gradients have been computed, or were not. */
+static Status end_step(Trainer *t, StepStats *s, double start, Status status, StepStats *out)
+{
+    if (!status) status = update(t, s);
+    params_drop_grad(t->model->params);
+    s->seconds = clock_now() - start;
+    if (out && !status) *out = *s;
+    return status;
+}
+
+static StepStats begin_step(const Trainer *t)
+{
+    return (StepStats){.step = t->step, .lr = schedule_lr(&t->config, t->step)};
+}
+
 Status trainer_step_many(Trainer *t, Arena *step, const Batch *batches, int n, StepStats *out)
 {
     CHECK(n > 0, "a training step of %d batches", n);
     ArenaMark mark = arena_mark(step);
-    StepStats s = {.step = t->step, .lr = schedule_lr(&t->config, t->step)};
+    StepStats s = begin_step(t);
     double start = clock_now();
     s.loss = go_back(t, step, batches, n);
-    Status status = update(t, &s);
-    params_drop_grad(t->model->params);
+    Status status = end_step(t, &s, start, OK, out);
     arena_drop(step, mark);
-    s.seconds = clock_now() - start;
-    if (out && !status) *out = s;
     return status;
 }
 
@@ -134,6 +184,7 @@ static Batch some_rows(const Batch *x, int64_t first, int64_t n)
     FROM(mask, x->t);
     FROM(sees, x->t * x->t);
     FROM(position, x->t);
+    FROM(type, x->t);
     FROM(span, 2 * x->t);
     FROM(src, x->s);
     FROM(src_len, 1);
@@ -145,8 +196,89 @@ static Batch some_rows(const Batch *x, int64_t first, int64_t n)
     return y;
 }
 
+/* ---- shards */
+
+/* The gradients, one behind the other in `vector`, to which the next backward adds; the vector's size in elements.
+ * NULL: none are laid. */
+static int64_t lay_gradients(const Trainer *t, void *vector)
+{
+    enum { LINE = 16 }; /* elements: each gradient begins a cache line */
+    int64_t at = 0;
+    for (int i = 0; i < t->n_slots; i++) {
+        Param *p = t->slots[i].param;
+        char *place = (char *)vector + (size_t)at * dtype_size(p->val.dtype);
+        if (vector) p->grad = tensor_over(place, p->val.dtype, p->val.rank, p->val.dim);
+        at += (tensor_count(p->val) + LINE - 1) / LINE * LINE;
+    }
+    return at;
+}
+
+/* One shard, whose share of the parts of the batch it is taken in. */
+static double go_back_shard(Trainer *t, Arena *step, const Batch *x, int64_t shard, const Share *all)
+{
+    int64_t n = t->config.shards, each = t->config.parts > n ? (t->config.parts + n - 1) / n : 1;
+    int64_t parts = each < x->b ? each : x->b;
+    double loss = 0;
+    for (int64_t i = 0; i < parts && isfinite(loss); i++) {
+        int64_t first = i * x->b / parts, end = (i + 1) * x->b / parts;
+        Batch part = some_rows(x, first, end - first);
+        Share share = share_of(t, &part, all, n * each);
+        if (is_void(t, &share)) continue;
+        ArenaMark mark = arena_mark(step);
+        loss += accumulate(t, step, &part, shard * each + i, &share);
+        arena_drop(step, mark);
+    }
+    return loss;
+}
+
+/* This rank computes its shards; then all have the loss and the gradients of the batch. */
+static Status go_back_shards(Trainer *t, Arena *step, const Batch *x, double *sum)
+{
+    int64_t n = t->config.shards, end = shards_first(n, ranks_rank() + 1, ranks_size());
+    const Batch *shard = shards_cut(step, x, n);
+    double *loss = NEW(step, double, n);
+    Share all = weight_of(t, x);
+    ShardSum grads = shard_sum(step, t->slots->param->val.dtype, lay_gradients(t, NULL));
+    params_drop_grad(t->model->params);
+    for (int64_t i = shards_first(n, ranks_rank(), ranks_size()); i < end; i++) {
+        void *vector = shard_zero(&grads);
+        lay_gradients(t, vector);
+        loss[i] = go_back_shard(t, step, &shard[i], i, &all);
+        shard_add(&grads, (ShardNode){i, 1, vector});
+    }
+    TRY(ranks_unite(OK, loss, sizeof *loss * (size_t)n));
+    *sum = 0;
+    for (int64_t i = 0; i < n; i++) *sum += loss[i];
+    if (isfinite(*sum)) lay_gradients(t, shard_total_of_ranks(&grads, n));
+    return OK;
+}
+
+static void count_traffic(Trainer *t, RanksCount before, double seconds)
+{
+    RanksCount now = ranks_count();
+    t->traffic.steps++, t->traffic.seconds += seconds;
+    t->traffic.messages += now.messages - before.messages;
+    t->traffic.bytes += now.bytes - before.bytes;
+    t->traffic.exchanging += now.seconds - before.seconds;
+}
+
+static Status step_in_shards(Trainer *t, Arena *step, const Batch *x, StepStats *out)
+{
+    ArenaMark mark = arena_mark(step);
+    StepStats s = begin_step(t);
+    RanksCount before = ranks_count();
+    double start = clock_now();
+    Status status = go_back_shards(t, step, x, &s.loss);
+    status = end_step(t, &s, start, status, out);
+    ranks_check(s.grad_norm);
+    count_traffic(t, before, s.seconds);
+    arena_drop(step, mark);
+    return status;
+}
+
 Status trainer_step(Trainer *t, Arena *step, const Batch *batch, StepStats *out)
 {
+    if (t->config.shards > 1) return step_in_shards(t, step, batch, out);
     int64_t parts = t->config.parts < batch->b ? t->config.parts : batch->b;
     if (parts <= 1) return trainer_step_many(t, step, batch, 1, out);
     ArenaMark mark = arena_mark(step);

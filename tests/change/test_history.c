@@ -225,7 +225,7 @@ static void a_lost_commit_may_be_an_authors_first(void **state)
 {
     (void)state;
     for (int i = 0; i < 100; i++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "author %d", i);
         history_lose(history, name, now += 86400);
         one(name, FILE_ADDED, "s/a", "s/a", 3);

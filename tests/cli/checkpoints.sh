@@ -23,7 +23,7 @@ expect 3 'broken/model.safetensors' 'a directory whose weights are broken' model
 rm "$t/broken/model.safetensors"
 expect 0 '2 decoder layers' '... but none are needed' model inspect "$t/broken"
 expect 0 '^stored as F16 .[0-9]+ tensors., [0-9]+ bytes' '... stored in halves' model inspect "$t/half"
-expect 0 '^loaded: [0-9]+ bytes, with --dtype float32 [0-9]+ bytes' '... which stay so in memory' model inspect "$t/half"
+expect 0 '^loaded: [0-9]+ bytes as F32, F16, with --dtype float32 [0-9]+ bytes' '... which stay so in memory' model inspect "$t/half"
 expect 2 'expected one of auto, float32' 'no other type is computed with' generate "$t/half" --text x --dtype f8
 expect 0 '0 to 1 +2 alike' 'the tree of a file, by the names of its tensors' model inspect "$t/half/model.safetensors"
 expect 0 'c_attn +bias .96. F16, weight .32,96. F16' '... with shapes and types' model inspect "$t/half/model.safetensors"

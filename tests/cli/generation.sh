@@ -89,6 +89,23 @@ result $? 'several masks'
 expect 2 'the text has no <mask>' 'no mask' fill "$t/roberta" --text 'ab'
 expect 2 'no <mask> of the text is within' 'a mask behind the last position' fill "$t/roberta" --text 'abcdefabcdef<mask>'
 expect 2 'special token </s>; only <mask>' 'another special token' fill "$t/roberta" --text 'a</s><mask>' --no-special
+"$VERNIER" fill "$t/roberta" --text 'a<mask>' >"$t/alone" 2>"$t/err"
+expect 0 '^ *1 .*' 'a mask before a second text' fill "$t/roberta" --text 'a<mask>' --pair bc
+! cmp -s "$t/alone" "$t/out"
+result $? '... which changes the prediction'
+cp "$t/out" "$t/paired"
+expect 0 '^ *1 .*' '... and again by its order' fill "$t/roberta" --text 'a<mask>' --pair cb
+! cmp -s "$t/paired" "$t/out"
+result $? '... not by its length alone'
+expect 0 '^ *2 .*' 'a mask in the second text alone, at its own byte' fill "$t/roberta" --text a --pair 'bc<mask>' --top 1
+"$VERNIER" fill "$t/roberta" --text 'a<mask>' --pair 'b<mask>' --top 1 >"$t/out" 2>"$t/err"
+[ "$(grep -c '^ *1 .*%' "$t/out")" = 2 ] && [ ! -s "$t/err" ]
+result $? 'masks in both texts'
+expect 0 'the texts have 5 tokens; only 4 fit' 'a pair that is too long' fill "$t/roberta" --text 'a<mask>b' --pair cd
+expect 2 'no <mask> of the texts is within' '... by its only mask' fill "$t/roberta" --text ab --pair 'abcdefabcdef<mask>'
+expect 2 'the texts have no <mask>' 'a pair without a mask' fill "$t/roberta" --text ab --pair cd
+expect 2 'byte 1 of --pair begins the special token </s>' 'a special token in the second text' \
+    fill "$t/roberta" --text '<mask>' --pair 'a</s>' --no-special
 sed 's/"<mask>": 4/"[MASK]": 4/' "$t/roberta/vocab.json" >"$t/v" && mv "$t/v" "$t/roberta/vocab.json"
 sed 's/<mask>/[MASK]/' "$t/roberta/tokenizer_config.json" >"$t/v" && mv "$t/v" "$t/roberta/tokenizer_config.json"
 expect 0 '^ *1 .*' 'a mask of another spelling' fill "$t/roberta" --text 'a[MASK]b'

@@ -21,8 +21,10 @@ expect 2 'words has no setting rank=2' 'an option that a baseline has not' \
     tune --task jit --train "$t/c.jsonl" --method words --options rank=2 --out "$t/x"
 expect 2 'words learns from the commits alone' 'a model for a baseline' \
     tune --task jit --train "$t/c.jsonl" --method words --model "$t/none" --out "$t/x"
-expect 2 'lora has one form' 'a method as published that has no defects' \
-    tune --task jit --train "$t/c.jsonl" --method lora --as-published --out "$t/x"
+for m in lora jit-fine words la date; do
+    expect 2 "as-published: $m has one form; expected a --method of cc2vec, .*jitline, cct5" "$m has no form as published" \
+        tune --task jit --train "$t/c.jsonl" --method $m --as-published --out "$t/x"
+done
 expect 3 'No such file' 'a file that is not there' tune --task jit --train "$t/none" --out "$t/x"
 expect 3 'bad.jsonl:2: id is not a string' 'a bad row, by its line' tune --task jit --train "$t/bad.jsonl" --out "$t/x"
 expect 3 'holds no commit' 'an empty file' tune --task jit --train "$t/empty.jsonl" --out "$t/x"
@@ -147,10 +149,30 @@ expect 0 'to all tokens of the same text, as JIT-Fine' '... or as published' \
 result $? '... which is another ranking, of added lines alone'
 expect 0 '"lines_by":[[:space:]]*"token"' '... and named in JSON' predict "$t/fine" "$t/new.jsonl" --lines-by token --json
 expect 2 'lines-by is for a network' '... of a network' predict "$t/words" "$t/new.jsonl" --lines-by token
+cct5="tune --task jit --train $t/c.jsonl --model $t/lora/encoder --method cct5 --epochs 1 --evaluations 1 --max-length 32"
+expect 0 'written to' 'CCT5' $cct5 --out "$t/cct5"
+grep -q '"positive-weight":[[:space:]]*3' "$t/cct5/manifest.json" && grep -q '"loss":[[:space:]]*"focal"' "$t/cct5/manifest.json" &&
+    grep -q '"learning-rate":[[:space:]]*2e-05' "$t/cct5/manifest.json" && ! grep -q as_published "$t/cct5/jit.json"
+result $? '... with the settings of its paper'
+expect 0 'written to' '... as published' $cct5 --as-published --out "$t/cct5-p"
+grep -q '"as_published":[[:space:]]*true' "$t/cct5-p/jit.json" && grep -q '"per_split":[[:space:]]*true' "$t/cct5-p/jit.json" &&
+    grep -q '"features":[[:space:]]*13' "$t/cct5-p/jit.json"
+result $? '... says so on its card'
+expect 0 'written to' '... with other settings' $cct5 --as-published --lr 1e-3 --out "$t/cct5-q"
+expect 0 'written to' '... or not as published' $cct5 --lr 1e-3 --out "$t/cct5-r"
+cmp -s "$t/cct5-p/head.safetensors" "$t/cct5-q/head.safetensors" && ! cmp -s "$t/cct5-p/model.safetensors" "$t/cct5-q/model.safetensors" &&
+    ! cmp -s "$t/cct5/head.safetensors" "$t/cct5-r/head.safetensors"
+result $? '... keeps a head that is never trained, and only so'
+expect 0 '"measures"' '... and predicts' predict "$t/cct5-p" "$t/new.jsonl" --json
+cp "$t/out" "$t/own"
+"$VERNIER" predict "$t/cct5-p" "$t/new.jsonl" --json >"$t/out" 2>"$t/err" && cmp -s "$t/own" "$t/out"
+result $? '... the same each time'
 expect 2 'jit-fine is for --task jit' 'JIT-Fine for another task' \
     tune --task cmg --train "$t/c.jsonl" --method jit-fine --out "$t/x"
 expect 2 'loss focal is for a network' 'the focal loss for a baseline' \
     tune --task jit --train "$t/c.jsonl" --method words --loss focal --out "$t/x"
+expect 2 'positive-weight is for a network; words' 'a weighted loss for a baseline' \
+    tune --task jit --train "$t/c.jsonl" --method words --positive-weight 3 --out "$t/x"
 expect 3 'head expert reads' 'a head on features that are not there' $fine --head expert --out "$t/x"
 
 # A predictor is saved in a form that gives the same answers when it is read back: the card's measure, taken from the

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/err.h"
-#include "io/blocks.h"
+#include "num/blocks.h"
 #include "io/made_gguf.h"
 #include "io/reader.h"
 #include "scratch.h"

@@ -1,10 +1,12 @@
 /* nltk's METEOR: the rule as nltk states it, pair by pair, against meteor_nltk(), which compares no pairs; and the
- * scores that nltk 3.8.1 gives with the whole WordNet, where one is installed. */
+ * scores that nltk 3.8.1 gives with the whole WordNet, where one is installed.  METEOR 1.5 with lists of words that
+ * are written here; test_messages.c has its published scores, where the data are. */
 #include "expect.h"
 
 #include <string.h>
 #include <time.h>
 
+#include "base/file.h"
 #include "base/rng.h"
 #include "scratch.h"
 #include "metric/meteor.h"
@@ -197,5 +199,68 @@ static void equals_nltk(void **state)
     }
 }
 
+/* ---- METEOR 1.5 */
+
+static void put(const char *name, const char *text)
+{
+    assert_int_equal(file_write(str_print(&arena, "%s/%s", dir, name), text, strlen(text)), OK);
+}
+
+static Meteor *small_meteor(void)
+{
+    Meteor *m;
+    put("function.english.words", "the\nof\r\na\n");
+    put("nonbreaking.english.prefixes", "# titles\nMr\nDr \n\nNo #NUMERIC_ONLY#\nArt\t#NUMERIC_ONLY#\n");
+    assert_int_equal(meteor_open(&m, &arena, dir, NULL), OK);
+    return m;
+}
+
+static MeteorCounts counts_of(Meteor *m, const char *hypothesis, const char *reference)
+{
+    MeteorCounts c;
+    meteor_count(&c, m, METEOR_SYNONYM, (Bytes){(char *)(uintptr_t)hypothesis, strlen(hypothesis)},
+                 (Bytes){(char *)(uintptr_t)reference, strlen(reference)});
+    return c;
+}
+
+/* A dot goes from an abbreviation, stays after a title, before a lower-case word and between No. and its number, and
+ * is a word of its own elsewhere. */
+static void dots_of_abbreviations(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *same; /* the second is its own normal form, but for case */
+        int words;
+    } ROW[] = {
+        {"U.S. Army", "us army", 2},
+        {"Mr. Smith", "mr. smith", 2},
+        {"Dr. Who", "dr. who", 2},
+        {"No. 5", "No. 5", 2},
+        {"No. Five", "no . five", 3},
+        {"Art. 0", "Art. 0", 2},
+        {"Art. 9", "Art. 9", 2},
+        {"Art. IX", "art . ix", 3},
+        {"a rain. Sun", "a rain . sun", 4},
+        {"rain. all", "rain. all", 2},
+        {"rain. zoo", "rain. zoo", 2},
+        {"rain. {x", "rain . { x", 4},
+        {"rain. `x", "rain . ' x", 4},
+        {"rain.", "rain .", 2},
+        {"Rain. 5", "rain . 5", 3},
+        {"5.5. Five", "5.5 . five", 3},
+        {"titles. Five", "titles . five", 3},
+        {"wait ...", "wait ...", 2},
+    };
+    Meteor *m = small_meteor();
+    for (size_t i = 0; i < sizeof ROW / sizeof *ROW; i++) {
+        MeteorCounts c = counts_of(m, ROW[i].text, ROW[i].same);
+        int64_t equal = c.content[0][METEOR_EXACT] + c.function[0][METEOR_EXACT];
+        EXPECT(c.words[0] == ROW[i].words && c.words[1] == ROW[i].words && equal == ROW[i].words,
+               "'%s': %lld words, '%s': %lld, equal %lld, expected %d", ROW[i].text, (long long)c.words[0],
+               ROW[i].same, (long long)c.words[1], (long long)equal, ROW[i].words);
+    }
+    meteor_close(m);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
-SUITE(T(equals_the_rule), T(long_lines), T(equals_nltk))
+SUITE(T(equals_the_rule), T(long_lines), T(equals_nltk), T(dots_of_abbreviations))

@@ -97,13 +97,18 @@ static void wordnet(void **state)
 static void tables_of_meteor(void **state)
 {
     (void)state;
-    static const char SETS[] = "dog\n1 2\nhound\n2\ncare\n5\ncaring\n5 6\n", BASES[] = "dog\ndoggie doggy\n";
+    static const char SETS[] = "dog\n1 2\nhound\n2\ncare\n5\ncaring\n5 6\nfireman\n7\n",
+                      BASES[] = "dog\ndoggie doggy\n";
     put("english.synsets", SETS, sizeof SETS - 1), put("english.exceptions", BASES, sizeof BASES - 1);
     Synonyms s;
     EXPECT(synonyms_open(&s, &arena, dir) == OK, "%s", err_message());
     EXPECT(sets_of(&s, "dog") == 2 && sets_of(&s, "hound") == 1 && sets_of(&s, "doggy") == 2 &&
                sets_of(&s, "doggie") == 2 && sets_of(&s, "cat") == 0,
            "%lld %lld", (long long)sets_of(&s, "dog"), (long long)sets_of(&s, "doggy"));
+    EXPECT(sets_of(&s, "dogs") == 2 && sets_of(&s, "firemen") == 1 && sets_of(&s, "cares") == 1 &&
+               sets_of(&s, "menfire") == 0,
+           "%lld %lld %lld", (long long)sets_of(&s, "dogs"), (long long)sets_of(&s, "firemen"),
+           (long long)sets_of(&s, "cares"));
     EXPECT(!same(&s, "dog", "hound"), "these tables do not answer the other question");
     put("english.synsets", "dog\n1 x\n", 8);
     assert_int_equal(synonyms_open(&s, &arena, dir), E_FORMAT);
@@ -114,5 +119,28 @@ static void tables_of_meteor(void **state)
     err_clear();
 }
 
+/* Of WordNet's index: what a line lacks, and which line it is. */
+static void damaged_indices(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *says;
+    } ROW[] = {
+        {"dog n 1 0 1 0 00000000\ncat n 1 0 1 0 x\n", "index.noun:2: expected the numbers of synsets"},
+        {"  1 licence\ndog n 1 0 1 0 12345678901\n", "index.noun:2: expected the numbers of synsets"},
+        {"dog n 2 0 1 0 00000000 -1\n", "index.noun:1: expected the numbers of synsets"},
+        {"dog n 0 0 1 0\n", "index.noun:1: expected a lemma, a word class and a number of synsets"},
+        {"dog n\n", "index.noun:1: expected a lemma, a word class and a number of synsets"},
+    };
+    Synonyms s;
+    small_wordnet(&s);
+    for (size_t i = 0; i < sizeof ROW / sizeof *ROW; i++) {
+        put("index.noun", ROW[i].text, strlen(ROW[i].text));
+        assert_int_equal(synonyms_open(&s, &arena, dir), E_FORMAT);
+        EXPECT(strstr(err_message(), ROW[i].says), "%s", err_message());
+        err_clear();
+    }
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
-SUITE(T(wordnet), T(tables_of_meteor))
+SUITE(T(wordnet), T(tables_of_meteor), T(damaged_indices))

@@ -276,6 +276,30 @@ static void expect_refused(const char *config, Status want, const char *says)
     err_clear();
 }
 
+/* Every family reads ids from 0 on, and -1 as none, but for the padding of those that cannot do without. */
+static void ids_of_special_tokens(void **state)
+{
+    (void)state;
+    static const char *const TYPES[] = {"gpt2", "gpt_neox", "llama", "modernbert", "bert", "roberta", "bart", "t5"},
+                             *const KEYS[] = {"pad_token_id", "bos_token_id", "eos_token_id"};
+    static const int VALUES[] = {0, -1, -2, 5};
+    const char *path = str_print(&A, "%s/config.json", DIR_NAME);
+    for (int type = 0; type < 8; type++)
+        for (int key = 0; key < 3; key++)
+            for (int v = 0; v < 4; v++) {
+                Config c;
+                const char *text =
+                    str_print(&A, "{\"model_type\": \"%s\", \"%s\": %d}", TYPES[type], KEYS[key], VALUES[v]);
+                bool taken = VALUES[v] >= (key == 0 && type >= 4 ? 0 : -1);
+                assert_int_equal(file_write(path, text, strlen(text)), OK);
+                Status s = config_load(&c, DIR_NAME);
+                const int *id[] = {&c.pad, &c.bos, &c.eos};
+                EXPECT(taken ? s == OK && *id[key] == VALUES[v] : s == E_FORMAT && strstr(err_message(), KEYS[key]),
+                       "%s: %d '%s'", text, (int)s, err_message());
+                err_clear();
+            }
+}
+
 static void bad_configs(void **state)
 {
     (void)state;
@@ -425,4 +449,5 @@ static void bad_fields(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 SUITE(TEST(save_and_load), TEST(new_head), TEST(other_names), TEST(untied_tables), TEST(in_place),
-      TEST(memory_of_the_file), TEST(published_configs), TEST(bad_configs), TEST(bad_fields))
+      TEST(memory_of_the_file), TEST(published_configs), TEST(ids_of_special_tokens), TEST(bad_configs),
+      TEST(bad_fields))

@@ -65,6 +65,26 @@ static void repeated_tokens_are_penalised_once(void **state)
     expect(&c, &w, (const double[N]){1, -1, 1, 6, -0.25, 2, -0.5, 0}, "encoder_repetition_penalty");
 }
 
+/* Ids of a text that the vocabulary lacks, as padding has them, change nothing, and nothing beside the logits. */
+static void ids_outside_the_vocabulary_are_passed_over(void **state)
+{
+    (void)state;
+    static const int32_t OUTSIDE[] = {-1, N, -2, N + 1, -1, N};
+    GenerateConfig c = plain();
+    c.repetition_penalty = c.encoder_repetition_penalty = 2;
+    c.no_repeat_ngram = c.encoder_no_repeat_ngram = 1;
+    c.eos = N, c.more_eos = c.forced_eos = c.suppress = c.begin_suppress = LIST(-1, N);
+    c.min_length = 20, c.decay_factor = 2, c.max_new = 100;
+    Written w = {.prompt = OUTSIDE, .n_prompt = 4, .new = OUTSIDE + 2, .n_new = 4, .source = OUTSIDE, .n_source = 6};
+    double z[N + 4];
+    Arena a = arena_open(1 << 20);
+    for (int t = 0; t < N + 4; t++) z[t] = t < 2 || t >= N + 2 ? 7 : Z[t - 2];
+    generate_rules(z + 2, N, &w, &c, &a);
+    for (int t = 0; t < N + 4; t++)
+        EXPECT(z[t] == (t < 2 || t >= N + 2 ? 7 : Z[t - 2]), "token %d has %g", t - 2, z[t]);
+    arena_close(&a);
+}
+
 /* The text is 3 1 3 5 3 1.  Of pairs that begin with 1 there is "1 3"; of triples that begin with "3 1", "3 1 3". */
 static void ngrams_do_not_come_twice(void **state)
 {
@@ -229,7 +249,8 @@ static void samplers_leave_what_they_should(void **state)
 }
 
 SUITE(cmocka_unit_test(nothing_is_changed_by_default), cmocka_unit_test(repeated_tokens_are_penalised_once),
-      cmocka_unit_test(ngrams_do_not_come_twice), cmocka_unit_test(bad_words_are_not_completed),
-      cmocka_unit_test(ends_wait_for_the_least_length), cmocka_unit_test(tokens_are_forced_at_both_limits),
-      cmocka_unit_test(ends_become_likelier_with_length), cmocka_unit_test(tokens_are_suppressed),
-      cmocka_unit_test(rules_apply_in_the_library_s_order), cmocka_unit_test(samplers_leave_what_they_should))
+      cmocka_unit_test(ids_outside_the_vocabulary_are_passed_over), cmocka_unit_test(ngrams_do_not_come_twice),
+      cmocka_unit_test(bad_words_are_not_completed), cmocka_unit_test(ends_wait_for_the_least_length),
+      cmocka_unit_test(tokens_are_forced_at_both_limits), cmocka_unit_test(ends_become_likelier_with_length),
+      cmocka_unit_test(tokens_are_suppressed), cmocka_unit_test(rules_apply_in_the_library_s_order),
+      cmocka_unit_test(samplers_leave_what_they_should))

@@ -1,8 +1,12 @@
 /* Checkpoints in BF16 and F16: their matrices stay in 16 bits as long as they are frozen, and nothing but the memory
- * shows it.  Each test compares a model as it is loaded with the same file widened on loading, byte by byte. */
+ * shows it.  Each test compares a model as it is loaded with the same file widened on loading, byte by byte.
+ *
+ * Matrices in quantised blocks stay so as well; a product of a few rows with them may differ from that with the
+ * dequantised weight by rounding, everything else is the same bytes. */
 #include "small.h"
 
 #include "io/safetensors.h"
+#include "num/made_blocks.h"
 #include "nn/generate.h"
 #include "peft/peft.h"
 #include "scratch.h"
@@ -53,9 +57,10 @@ static void same_params(Pair p)
 {
     for (int i = 0; i < params_n(p.wide->params); i++) {
         const Param *a = params_at(p.kept->params, i), *b = params_at(p.wide->params, i);
+        Tensor values = tensor_cast(&arena, a->val, F32);
         for (int64_t j = 0; j < tensor_count(b->val); j++)
-            EXPECT(tensor_get(a->val, j) == tensor_get(b->val, j), "%s: element %lld is %.9g, widened %.9g", b->name,
-                   (long long)j, tensor_get(a->val, j), tensor_get(b->val, j));
+            EXPECT(tensor_get(values, j) == tensor_get(b->val, j), "%s: element %lld is %.9g, widened %.9g", b->name,
+                   (long long)j, tensor_get(values, j), tensor_get(b->val, j));
     }
 }
 
@@ -226,6 +231,77 @@ static void doubles_are_wide(void **state)
     same_params(p);
 }
 
+/* A model with its matrices in random blocks, where whole blocks fit, and its twin with their values in F32. */
+static Pair block_pair(const char *shape, int type)
+{
+    Config c = small_config(shape);
+    int size = (int)dtype_block(BLOCKS[type].type);
+    c.dim = c.hidden = size;
+    if (c.head_dim) c.head_dim = size / c.heads;
+    if (c.decoder_hidden) c.decoder_hidden = size;
+    Model *m[2];
+    for (int k = 0; k < 2; k++) EXPECT(model_open(&m[k], &arena, &c, F32, 1) == OK, "%s", err_message());
+    for (int i = 0; i < params_n(m[0]->params); i++) {
+        Param *kept = params_at(m[0]->params, i), *wide = params_at(m[1]->params, i);
+        if (!is_matrix(kept) || tensor_last(kept->val) % size) continue;
+        kept->val = random_blocks(&arena, type, 0.0002, (uint64_t)i, kept->val.rank, kept->val.dim);
+        wide->val = tensor_cast(&arena, kept->val, F32);
+    }
+    return (Pair){m[0], m[1]};
+}
+
+static void near_values(Tensor a, Tensor b, const char *what)
+{
+    double most = 0, gap = 0;
+    for (int64_t i = 0; i < tensor_count(b); i++) {
+        most = fmax(most, fabs(tensor_get(b, i)));
+        gap = fmax(gap, fabs(tensor_get(a, i) - tensor_get(b, i)));
+    }
+    EXPECT(gap <= 1e-5 * most, "%s: differs by %g, values to %g", what, gap, most);
+}
+
+/* Many rows take dequantised weights, and give the same bytes; few rows the blocks as they are. */
+static void blocks_compute_like_their_values(void **state)
+{
+    (void)state;
+    static const char *const shape[] = {"gpt2", "roberta", "t5-gated", "llama-grouped", "bart"};
+    for (int type = 0; type < N_BLOCKS; type++) {
+        const char *name = shape[type % 5];
+        Arena step = arena_open((size_t)1 << 30);
+        Pair p = block_pair(name, type);
+        Batch all = small_batch(&arena, p.wide), few = all;
+        few.b = 1, few.t = 3, few.len = NULL;
+        if (few.src) few.s = 2, few.src_len = NULL;
+        same_params(p);
+        assert_true(params_bytes(p.kept->params) < params_bytes(p.wide->params) / 2);
+        same_bytes(run_logits(&arena, &step, p.kept, NULL, &all), run_logits(&arena, &step, p.wide, NULL, &all), name);
+        near_values(run_logits(&arena, &step, p.kept, NULL, &few), run_logits(&arena, &step, p.wide, NULL, &few),
+                    name);
+        arena_close(&step);
+    }
+}
+
+/* Every method trains on a base in blocks as on its values, and dequantises what it trains or merges into. */
+static void methods_train_on_blocks(void **state)
+{
+    (void)state;
+    for (const Peft *const *at = peft_begin(); at < peft_end(); at++)
+        training_of(block_pair("gpt2", 4), "gpt2 in Q8_0", (*at)->name);
+    training_of(block_pair("llama", 1), "llama in Q4_1", "lora");
+}
+
+/* What is saved is the values, which load as F32. */
+static void blocks_are_saved_as_their_values(void **state)
+{
+    (void)state;
+    Pair p = block_pair("roberta", 0);
+    const char *path = str_print(&arena, "%s/blocks", dir);
+    EXPECT(model_save(p.kept, path) == OK, "%s", err_message());
+    EXPECT(model_load(&p.kept, &arena, path) == OK, "%s", err_message());
+    same_params(p);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
 SUITE(T(matrices_take_half_the_memory), T(logits_and_losses_are_equal), T(methods_train_and_merge_equally),
-      T(what_trains_is_wide), T(generated_tokens_are_equal), T(saving_keeps_the_values), T(doubles_are_wide))
+      T(what_trains_is_wide), T(generated_tokens_are_equal), T(saving_keeps_the_values), T(doubles_are_wide),
+      T(blocks_compute_like_their_values), T(methods_train_on_blocks), T(blocks_are_saved_as_their_values))

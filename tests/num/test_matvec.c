@@ -1,5 +1,6 @@
 /* Products of a few rows: every instruction set against a sum in double, and the promises of num/matvec.h: the same
- * bytes for every type that holds the same numbers, for any number of rows, outputs and threads. */
+ * bytes for F32 and 16 bits that hold the same numbers, and in every type for any number of rows, outputs and
+ * threads. */
 #include "expect.h"
 
 #include <omp.h>
@@ -8,7 +9,9 @@
 #include "arena.h"
 #include "num/half.h"
 #include "num/kernels.h"
+#include "num/blocks.h"
 #include "num/matvec.h"
+#include "num/made_blocks.h"
 
 typedef struct {
     const char *name;
@@ -98,6 +101,67 @@ static void products_are_sums_of_products(void **state)
         }
 }
 
+/* Weights in blocks against the sum over their values one by one. */
+static void products_with_blocks_are_sums_of_products(void **state)
+{
+    (void)state;
+    Table table[3];
+    for (int i = 0, n = tables(table); i < n; i++)
+        for (int type = 0; type < N_BLOCKS; type++)
+            for (int k = 0; k < 48; k++) {
+                ArenaMark mark = arena_mark(&arena);
+                int64_t block = dtype_block(BLOCKS[type].type);
+                bool in_out = k >= 24;
+                int64_t o = in_out ? (1 + k % 3) * block : OUT[k % 8], c = in_out ? IN[k % 12] : (1 + k % 3) * block;
+                int64_t stride = (in_out ? o : c) + k % 2 * block;
+                Tensor w = random_blocks(&arena, type, 0.004, (uint64_t)k, SHAPE(in_out ? c : o, stride));
+                Matvec m = problem(w, 1 + k % MATVEC_ROWS, o, c, in_out);
+                table[i].kernels->product(&m, 0, o);
+                near_the_sum(&m, tensor_cast(&arena, w, F32), table[i].name);
+                arena_drop(&arena, mark);
+            }
+}
+
+static void outputs_of_blocks_are_the_same_alone(void **state)
+{
+    (void)state;
+    enum { O = 768, C = 768 };
+    int threads = omp_get_max_threads();
+    for (int type = 0; type < N_BLOCKS; type++)
+        for (int in_out = 0; in_out < 2; in_out++) {
+            ArenaMark mark = arena_mark(&arena);
+            Tensor w = random_blocks(&arena, type, 0.004, 3, SHAPE(O, C));
+            Matvec all = problem(w, 4, O, C, in_out), one = all;
+            float alone[O];
+            one.r = 1, one.x = all.x + 2 * C, one.y = alone;
+            omp_set_num_threads(1);
+            matvec(&one);
+            matvec(&all);
+            assert_memory_equal(alone, all.y + 2 * O, sizeof alone);
+            omp_set_num_threads(3);
+            matvec(&all);
+            omp_set_num_threads(threads);
+            assert_memory_equal(alone, all.y + 2 * O, sizeof alone);
+            arena_drop(&arena, mark);
+        }
+}
+
+/* The same bits as the values that a file is read to. */
+static void blocks_are_widened_exactly(void **state)
+{
+    (void)state;
+    enum { N = 2048 };
+    float want[N], got[N];
+    Table table[3];
+    for (int i = 0, n = tables(table); i < n; i++)
+        for (int type = 0; type < N_BLOCKS; type++) {
+            Tensor w = random_blocks(&arena, type, 0.004, 4, SHAPE(N));
+            blocks_to_floats(want, w.dtype, w.data, N);
+            table[i].kernels->widen(got, w.data, w.dtype, N);
+            EXPECT(!memcmp(want, got, sizeof want), "%s, %s", table[i].name, dtype_name(w.dtype));
+        }
+}
+
 /* Each output is the same alone, beside others, for a row alone and for one of four, on one thread and on three. */
 static void nothing_but_the_sum_decides(void **state)
 {
@@ -163,4 +227,5 @@ static void only_few_rows_of_floats_are_taken(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
 SUITE(T(products_are_sums_of_products), T(nothing_but_the_sum_decides), T(widening_is_exact),
+      T(products_with_blocks_are_sums_of_products), T(outputs_of_blocks_are_the_same_alone), T(blocks_are_widened_exactly),
       T(only_few_rows_of_floats_are_taken))

@@ -89,10 +89,13 @@ static void options_are_read_from_text(void **state)
         peft_set(&c, &a, "rank=4,alpha=0.5,target=*.c_fc|*.c_proj,kind=tied,act=silu,rslora=yes,cross=no"), OK);
     assert_true(c.rank == 4 && c.alpha == 0.5 && c.kind == PREFIX_TIED && c.act == ACT_SILU && c.rslora);
     assert_string_equal(c.target, "*.c_fc|*.c_proj");
+    PeftConfig most = {0};
+    assert_true(!peft_set(&most, &a, "rank=16777216,length=0") && most.rank == 1 << 24 && most.length == 0);
     assert_int_equal(peft_set(&c, &a, NULL), OK);
     assert_int_equal(peft_set(&c, &a, ""), OK);
-    static const char *const wrong[] = {"rang=4",    "rank",     "rank=x",    "rank=-1", "kind=loose",
-                                        "act=none2", "rslora=1", "alpha=inf", "target=", "rank=99999999999"};
+    static const char *const wrong[] = {"rang=4",       "rank",     "rank=x",    "rank=-1", "kind=loose",
+                                        "act=none2",    "rslora=1", "alpha=inf", "target=", "rank=99999999999",
+                                        "rank=16777217"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         EXPECT(peft_set(&c, &a, wrong[i]) == E_CONFIG, "\"%s\" is taken", wrong[i]);
         err_clear();

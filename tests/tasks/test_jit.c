@@ -491,6 +491,76 @@ static void focal_loss_is_its_formula(void **state)
     near(tape_scalar(jit_loss(m, &p, &batch, &j)), want, 1e-12, "focal loss");
 }
 
+/* CCT5's: sum w f / sum w with w 3 on defects and 1 elsewhere, f with the focal loss or without. */
+static void a_weighted_loss_is_its_formula(void **state)
+{
+    (void)state;
+    Model *m = small_model(&run, "roberta", F64);
+    Batch x = small_batch(&run, m);
+    JitSet s;
+    JitScale scale;
+    JitModel j = head_on(m, &x, JIT_CONCAT, &s, &scale);
+    Batch batch = batch_of(&run, &j.tokens, &(BatchPlan){.pad = m->config.pad}, ROWS, B);
+    Pass p = {.tape = tape_open(&step, false)};
+    Tensor y = jit_logits(&j, &p, &batch)->val;
+    double weight[] = {3, 1, 0.5};
+    for (int k = 0; k < 6; k++) {
+        double sum = 0, weights = 0;
+        j.focal = k % 2, j.weight = weight[k / 2];
+        for (int i = 0; i < B; i++) {
+            int label = s.change[ROWS[i]].label;
+            double right = 1 / (1 + exp(label ? -tensor_get(y, i) : tensor_get(y, i))), w = label ? j.weight : 1;
+            if (label < 0) continue;
+            sum -= w * (j.focal ? pow(1 - right, 2) : 1) * log(right), weights += w;
+        }
+        near(tape_scalar(jit_loss(m, &p, &batch, &j)), sum / weights, 1e-12, "weighted loss");
+        double parts = 0, all[LOSS_TERMS] = {0};
+        jit_weigh(all, &batch, &j);
+        for (int at = 0; at < B; at++) {
+            Batch one = batch_of(&run, &j.tokens, &(BatchPlan){.pad = m->config.pad}, ROWS + at, 1);
+            double share[LOSS_TERMS] = {0};
+            jit_weigh(share, &one, &j);
+            share[0] /= all[0];
+            Pass part = {.tape = tape_open(&step, false), .share = share};
+            parts += tape_scalar(jit_loss(m, &part, &one, &j));
+        }
+        near(parts, sum / weights, 1e-12, "weighted loss of a batch in parts");
+    }
+    s.change[0].label = s.change[2].label = -1;
+    jit_model_show(&j, &run, &s, &j.tokens, &scale);
+    near(tape_scalar(jit_loss(m, &p, &batch, &j)), 0, 0, "no commit with a label");
+}
+
+/* As published, CCT5's head is drawn anew, whatever the model brings; on the text alone its dropout goes on. */
+static void the_published_head_drops_while_it_scores(void **state)
+{
+    (void)state;
+    const Recipe *cct5 = recipe_find("cct5"), *fine = recipe_find("jit-fine");
+    for (int head = 0; head < JIT_HEADS; head++) {
+        Model *m = small_model(&run, "roberta", F64);
+        Batch x = small_batch(&run, m);
+        JitSet s;
+        JitScale scale;
+        JitModel j = head_on(m, &x, (JitHead)head, &s, &scale);
+        double score[4][B];
+        jit_model_set(&j, NULL, true), jit_model_set(&j, fine, true), jit_model_set(&j, cct5, false);
+        assert_false(j.published || j.always_drops);
+        if (head == JIT_SINGLE) near(j.dropout, 0.3, 0, "the dropout of the settings");
+        assert_int_equal(jit_predict(score[0], &j, NULL, &step, NULL, NULL), OK);
+        double before = j.u ? tensor_get(j.u->val, 0) : 0;
+        jit_model_set(&j, cct5, true);
+        assert_true(j.published);
+        assert_int_equal(j.always_drops, head == JIT_SINGLE);
+        if (j.u) assert_true(tensor_get(j.u->val, 0) != before);
+        for (int k = 1; k < 4; k++) {
+            if (k == 3) j.always_drops = false;
+            assert_int_equal(jit_predict(score[k], &j, NULL, &step, NULL, NULL), OK);
+        }
+        assert_memory_equal(score[1], score[2], sizeof score[1]); /* the draws have a seed */
+        assert_int_equal(!memcmp(score[1], score[3], sizeof score[1]), head != JIT_SINGLE);
+    }
+}
+
 /* JIT-Fine's published ranking, by its own example: attention is pooled over all tokens of one text. */
 static void lines_by_token_pool_equal_texts(void **state)
 {
@@ -536,4 +606,5 @@ SUITE(TEST(the_last_of_each_project_and_class_are_cut), TEST(features_are_standa
       TEST(floors_reach_their_known_figures), TEST(words_find_a_planted_signal), TEST(each_field_has_its_own_words),
       TEST(floors_come_back), TEST(heads_are_their_formulae_on_every_shape), TEST(the_head_has_its_gradient),
       TEST(training_finds_what_was_planted), TEST(lines_share_the_attention), TEST(focal_loss_is_its_formula),
+      TEST(a_weighted_loss_is_its_formula), TEST(the_published_head_drops_while_it_scores),
       TEST(lines_by_token_pool_equal_texts), TEST(heads_come_back))

@@ -192,6 +192,29 @@ static void every_objective_is_learnt(void **state)
     }
 }
 
+/* A step in parts or in shards is the step over the whole batch, whose loss has two means, over different tokens. */
+static void parts_make_a_whole(void **state)
+{
+    (void)state;
+    static const int64_t PARTS[] = {1, 3, 1, 1}, SHARDS[] = {1, 1, 2, 5};
+    StepStats s[4];
+    for (int k = 0; k < 4; k++) {
+        World w = world("t5");
+        ReviewSet set = set_of(&w, REVIEW_CODEREVIEWER);
+        Trainer *tr;
+        TrainConfig c = train_defaults();
+        c.loss = review_loss, c.weigh = review_weigh, c.user = &set, c.parts = PARTS[k], c.shards = SHARDS[k];
+        params_train(w.m->params, "*", true);
+        int32_t *rows = NEW(&run, int32_t, set.x.n);
+        for (int32_t i = 0; i < set.x.n; i++) rows[i] = i;
+        const Batch x = batch_of(&run, &set.x, &(BatchPlan){.pad = w.m->config.pad}, rows, set.x.n);
+        EXPECT(!trainer_open(&tr, &run, w.m, NULL, &c) && !trainer_step(tr, &step, &x, &s[k]), "%s", err_message());
+        near(s[k].loss, s[0].loss, 1e-5 * s[0].loss, "the loss");
+        near(s[k].grad_norm, s[0].grad_norm, 1e-4 * s[0].grad_norm, "the gradient norm");
+        tokenizer_close(&w.t);
+    }
+}
+
 static void what_cannot_be_pretrained_is_refused(void **state)
 {
     (void)state;
@@ -210,9 +233,11 @@ static void what_cannot_be_pretrained_is_refused(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_hunk_gives_each_objective), cmocka_unit_test(the_loss_is_that_of_the_measure),
-        cmocka_unit_test(tags_are_read_off_the_encoder), cmocka_unit_test(every_objective_is_learnt),
-        cmocka_unit_test(what_cannot_be_pretrained_is_refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_hunk_gives_each_objective),
+                                       cmocka_unit_test(the_loss_is_that_of_the_measure),
+                                       cmocka_unit_test(tags_are_read_off_the_encoder),
+                                       cmocka_unit_test(every_objective_is_learnt),
+                                       cmocka_unit_test(parts_make_a_whole),
+                                       cmocka_unit_test(what_cannot_be_pretrained_is_refused)};
     return cmocka_run_group_tests(tests, begin, end) != 0;
 }

@@ -1,7 +1,7 @@
 /* One function per type, of one block.  Names and layouts are those of ggml-quants.c: d is the scale, m or dmin the
  * offset's; 4-bit integers lie in pairs of halves: the low halves of a run of bytes come before the high ones.  A "K"
  * block has 256 values in groups of 16 or 32 with integer scales of their own. */
-#include "io/blocks.h"
+#include "num/blocks.h"
 
 #include "num/half.h"
 
@@ -131,17 +131,13 @@ static void q6_k(float *restrict y, const uint8_t *restrict x)
     }
 }
 
-static const struct {
-    int64_t values, bytes;
-    void (*read)(float *restrict, const uint8_t *restrict);
-} BLOCKS[] = {[STORED_Q4_0] = {32, 18, q4_0},   [STORED_Q4_1] = {32, 20, q4_1},   [STORED_Q5_0] = {32, 22, q5_0},
-              [STORED_Q5_1] = {32, 24, q5_1},   [STORED_Q8_0] = {32, 34, q8_0},   [STORED_Q2_K] = {256, 84, q2_k},
-              [STORED_Q3_K] = {256, 110, q3_k}, [STORED_Q4_K] = {256, 144, q4_k}, [STORED_Q5_K] = {256, 176, q5_k},
-              [STORED_Q6_K] = {256, 210, q6_k}};
+typedef void Read(float *restrict, const uint8_t *restrict);
 
-void blocks_to_floats(float *to, StoredType type, const void *from, int64_t n)
+void blocks_to_floats(float *to, DType type, const void *from, int64_t n)
 {
-    CHECK(type >= STORED_Q4_0 && n % BLOCKS[type].values == 0, "%lld values of blocks", (long long)n);
+    static Read *const READ[] = {[Q4_0] = q4_0, [Q4_1] = q4_1, [Q5_0] = q5_0, [Q5_1] = q5_1, [Q8_0] = q8_0,
+                                 [Q2_K] = q2_k, [Q3_K] = q3_k, [Q4_K] = q4_k, [Q5_K] = q5_k, [Q6_K] = q6_k};
+    CHECK(dtype_is_block(type) && n % dtype_block(type) == 0, "%lld values of %s", (long long)n, dtype_name(type));
     const uint8_t *at = from;
-    for (int64_t i = 0; i < n; i += BLOCKS[type].values, at += BLOCKS[type].bytes) BLOCKS[type].read(to + i, at);
+    for (int64_t i = 0; i < n; i += dtype_block(type), at += dtype_size(type)) READ[type](to + i, at);
 }
