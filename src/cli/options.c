@@ -126,7 +126,7 @@ static Status take_option(Args *a, char **argv, int argc, int *i)
 /* An option of a file, as if it stood on the command line. */
 static Status take_entry(Args *a, const ConfigEntry *e)
 {
-    const Option *o = find(a->command, e->key, strlen(e->key));
+    const Option *o = option_find(a->command, e->key, strlen(e->key));
     const bool switched = o && !o->argument, each = o && o->repeated;
     const bool bare = switched && (e->kind == CONFIG_TRUE || (e->items == 1 && !*e->item[0]));
     Buf all = buf_open(a->arena);
