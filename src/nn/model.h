@@ -127,9 +127,9 @@ typedef struct {                                   /* zero: the files' values, f
     bool vocab_from_file;     /* the file's token table may have another size than the config says */
     Remark *say;              /* a wrapper's name taken off, heads skipped, and the like; may be NULL */
     void *user;
-    DType dtype;   /* F32 or F64 computes */
-    bool widen;    /* no weight stays in 16 bits or blocks: F32 takes several times their memory, to the same result */
-    bool bf16;     /* matrices are rounded to BF16 and held so; with bf16_use(true), products with them are in BF16 */
+    DType dtype; /* F32 or F64 computes */
+    bool widen;  /* no weight stays in 16 bits or blocks: F32 takes several times their memory, to the same result */
+    bool bf16;   /* matrices are rounded to BF16 and held so; with bf16_use(true), products with them are in BF16 */
     uint64_t seed; /* of random values */
 } LoadOptions;
 Status model_load(Model **out, Arena *run, const char *dir);

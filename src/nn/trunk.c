@@ -165,9 +165,10 @@ static const char *weights_key(Trunk *t, Arena *run)
     Sha256 h = sha256_begin();
     cJSON *config = config_write(&m->config, m->arch);
     char *text = cJSON_PrintUnformatted(config);
-    const char *head = str_print(run, "trunk 1; %s; %s %s %s; %s %d; shift %lld; %s", text ? text : "",
-                                 kernels_name(), gemm_name(), bf16_used() ? bf16_name() : "", part_name(t->part), t->depth[t->part],
-                                 (long long)hooks_shifted(t->hooks, t->part), dtype_name(params_dtype(m->params)));
+    const char *head =
+        str_print(run, "trunk 1; %s; %s %s %s; %s %d; shift %lld; %s", text ? text : "", kernels_name(), gemm_name(),
+                  bf16_used() ? bf16_name() : "", part_name(t->part), t->depth[t->part],
+                  (long long)hooks_shifted(t->hooks, t->part), dtype_name(params_dtype(m->params)));
     sha256_add(&h, head, strlen(head));
     cJSON_free(text);
     cJSON_Delete(config);

@@ -108,8 +108,8 @@ static void near_the_definition(const Layer *l, const char *what)
             sum += term, size += fabs(term);
         }
         /* dy comes from a difference of F32, which may round to the other side: one step of BF16 in a few terms */
-        EXPECT(fabs(tensor_get(l->dx, i) - sum) <= 1e-4 * size, "%s, %lld rows: dx[%lld] is %g, by definition %g", what,
-               (long long)rows, (long long)i, tensor_get(l->dx, i), sum);
+        EXPECT(fabs(tensor_get(l->dx, i) - sum) <= 1e-4 * size, "%s, %lld rows: dx[%lld] is %g, by definition %g",
+               what, (long long)rows, (long long)i, tensor_get(l->dx, i), sum);
     }
 }
 

@@ -56,8 +56,8 @@ int main(int n, char **word)
 {
     if (n < 5) return fprintf(stderr, "usage: %s MODEL BATCH TOKENS STEPS [checkpoint] [bf16]\n", word[0]), 2;
     Arena run = arena_open(0);
-    Status s = train(&run, word[1], atoi(word[2]), atoi(word[3]), atoi(word[4]), has(word, "checkpoint"),
-                     has(word, "bf16"));
+    Status s =
+        train(&run, word[1], atoi(word[2]), atoi(word[3]), atoi(word[4]), has(word, "checkpoint"), has(word, "bf16"));
     struct rusage use;
     getrusage(RUSAGE_SELF, &use);
     if (s) fprintf(stderr, "%s\n", err_message());
