@@ -7,7 +7,8 @@
 /* text/encode: MB of text a second on one core, with the tokenizer and the text of the options. */
 Status bench_text(const Args *, bool lines);
 /* generate/gpt2: tokens a second of greedy decoding at the size of GPT-2 small with weights in F32, BF16, Q8_0 and
- * Q4_0, and the bound of each: the time of a loop that reads each weight once.  No decoder of one row can be faster. */
+ * Q4_0, and the bound of each: the time of a loop that reads each weight once.  No decoder of one row can be
+ * faster. */
 Status bench_generate(bool lines);
 /* generate/model: the same of a model in a folder or file, with a prompt of 128. */
 Status bench_model(const char *path, bool lines);
