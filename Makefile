@@ -71,7 +71,7 @@ $(OUT)/src/num/fast_avx512.o $(OUT)/src/num/attend_avx512.o $(OUT)/src/num/matve
 # Loops over numbers of files, some of them dropped again, need the same freedom to become vectors.
 $(OUT)/src/io/stored.o $(OUT)/src/num/blocks.o: FLAGS := -fno-trapping-math
 
-.PHONY: all run test check bench bench-peers headers layers style deps clean help
+.PHONY: all run test check bench bench-growth bench-peers headers layers style deps clean help
 default:
 	@+$(AGAIN) all
 .PHONY: default
@@ -296,6 +296,9 @@ bench-peers: all ## the same beside the newest PyTorch, transformers and peft, f
 	  '$(PEERS)/bin/pip' install --quiet --upgrade torch transformers peft || { rm -rf '$(PEERS)'; false; }; } || \
 	  { echo 'bench-peers: skipped, PyTorch, transformers and peft cannot be installed from PyPI'; exit 0; }; \
 	  [ ! -x '$(PEERS_PYTHON)' ] || '$(PEERS_PYTHON)' tests/bench/peers.py build/vernier
+
+bench-growth: all $(OUT)/tests/bench/growth ## how time and memory grow with size, with exponents: docs/growth.md
+	@sh tests/bench/growth.sh
 
 # ---- to install, to hand on
 

@@ -93,7 +93,8 @@ static void scatter(Tape *t, const HeadSaved *s, Var *x, const void *d, int64_t 
 }
 
 /* The backward of one chunk, from dz or, where the forward kept none, from logits computed once more. */
-static void chunk_backward(Tape *t, Var *out, const Weight *weight, Tensor z, Tensor room, Tensor d, int64_t first, int64_t m)
+static void chunk_backward(Tape *t, Var *out, const Weight *weight, Tensor z, Tensor room, Tensor d, int64_t first,
+                           int64_t m)
 {
     const HeadSaved *s = out->saved;
     Var *x = out->in[0], *w = out->in[1], *bias = out->in[2];

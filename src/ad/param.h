@@ -3,8 +3,8 @@
  * (seed, name) only.  A value may lie elsewhere than on the arena: in the file it was read from.
  *
  * A frozen matrix may be held in BF16, F16 or quantised blocks, as its file has it; ops compute with its values in
- * F32.  Training it, or writing to it, takes param_widen() first: an F32 copy on the set's arena.  params_train() does
- * so by itself.
+ * F32.  Training it, or writing to it, takes param_widen() first: an F32 copy on the set's arena.  params_train()
+ * does so by itself.
  *
  * A gradient is made by the first backward that has something to put there, in memory of its step that other
  * values have left, and is gone with the step; or, after params_zero_grad, it stands on the set's arena and the

@@ -1,5 +1,5 @@
-/* Weights that a model holds in 16 bits or in quantised blocks.  Only frozen ones are (ad/param.h); widening is exact,
- * so an op that computes with the wide copy gives the bytes that it gives for a parameter of F32. */
+/* Weights that a model holds in 16 bits or in quantised blocks.  Only frozen ones are (ad/param.h); widening is
+ * exact, so an op that computes with the wide copy gives the bytes that it gives for a parameter of F32. */
 #ifndef AD_WIDE_H
 #define AD_WIDE_H
 
@@ -8,7 +8,7 @@
 Tensor wide_open(Tape *, Tensor w); /* w itself, or its values in F32, in a buffer of the pool */
 /* Outputs first .. first+n-1 of a weight as a matrix of their own, (n,C) or (C,n); w itself where it is wide. */
 Tensor wide_part(Tape *, Tensor w, Layout, int64_t first, int64_t n);
-void wide_copy(Tensor to, Tensor w); /* into a tensor of the same shape: its bytes, or its values in F32 */
+void wide_copy(Tensor to, Tensor w);            /* into a tensor of the same shape: its bytes, or its values in F32 */
 void wide_close(Tape *, Tensor wide, Tensor w); /* w: that given to wide_open() or wide_part() */
 
 /* Outputs first .. first+n-1 of a weight with c inputs, for as many products as follow.  Where the weight is in BF16

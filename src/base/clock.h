@@ -3,5 +3,6 @@
 #define BASE_CLOCK_H
 
 double clock_now(void);
+double clock_processor(void); /* seconds that this process has computed, on all its threads together */
 
 #endif

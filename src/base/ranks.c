@@ -26,7 +26,7 @@ static struct {
     bool over; /* a rank has failed: the ranks do not meet again */
     Arena arena;
     Card *cards;
-} ranks = {.wire = {.size = 1}};
+} ranks = {.wire = {.size = 1, .here = 1}};
 
 int ranks_size(void)
 {
@@ -43,9 +43,19 @@ bool ranks_first(void)
     return !ranks.wire.rank;
 }
 
+bool ranks_write(void)
+{
+    return ranks_first() || ranks.apart;
+}
+
 bool ranks_launched(void)
 {
     return ranks.wire.launched;
+}
+
+int ranks_here(void)
+{
+    return ranks.wire.here;
 }
 
 int ranks_cores(void)

@@ -33,7 +33,9 @@ void ranks_close(void);   /* all: afterwards */
 int ranks_size(void);
 int ranks_rank(void);
 bool ranks_first(void);    /* rank 0, or the only one */
+bool ranks_write(void);    /* this one's files are written */
 bool ranks_launched(void); /* mpirun or srun has started the program, with one rank or more */
+int ranks_here(void);      /* how many of them are on this machine */
 int ranks_cores(void);     /* cores of this rank; 0: what the process has */
 int ranks_signal(void);    /* a signal that one of the ranks had seen when they last met, or 0 */
 bool ranks_own(int64_t item);

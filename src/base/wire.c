@@ -31,9 +31,9 @@ Wire wire_environment(void)
                     {"SLURM_STEP_NUM_TASKS", "SLURM_PROCID"}};        /* srun; a batch script has no such step */
     for (size_t i = 0; i < sizeof LAUNCHER / sizeof *LAUNCHER; i++) {
         int64_t size = number(LAUNCHER[i].size, 0), rank = number(LAUNCHER[i].rank, -1);
-        if (size > 0 && rank >= 0 && rank < size) return (Wire){(int)rank, (int)size, true};
+        if (size > 0 && rank >= 0 && rank < size) return (Wire){.rank = (int)rank, .size = (int)size, .launched = true};
     }
-    return (Wire){0, 1, false};
+    return (Wire){.size = 1};
 }
 
 static WireCount count;
@@ -53,7 +53,7 @@ bool wire_built(void)
 Wire wire_open(int *cores)
 {
     *cores = 0;
-    return (Wire){0, 1, false};
+    return (Wire){.size = 1, .here = 1};
 }
 
 void wire_close(void)
@@ -157,6 +157,7 @@ static int own_cores(void)
     ArenaMark mark = arena_mark(&memory);
     cpu_set_t *all = NEW(&memory, cpu_set_t, n);
     check(MPI_Allgather(&cores_before, sizeof *all, MPI_BYTE, all, sizeof *all, MPI_BYTE, node));
+    wire.here = n;
     for (int i = 0; i < n; i++) alike += CPU_EQUAL(&all[i], &cores_before);
     MPI_Comm_free(&node);
     arena_drop(&memory, mark);

@@ -11,6 +11,7 @@
 typedef struct {
     int rank, size;
     bool launched; /* by mpirun or srun, though it may be alone */
+    int here;      /* ranks on this machine */
 } Wire;
 typedef struct {
     double messages, bytes; /* that this rank has sent */

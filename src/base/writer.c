@@ -190,7 +190,7 @@ static void remove_here(const char *path)
 void file_remove(const char *path)
 {
     (void)ranks_agree(OK);
-    if (ranks_first()) remove_here(path);
+    if (ranks_write()) remove_here(path);
     (void)ranks_agree(OK);
 }
 
@@ -230,7 +230,7 @@ Status writer_open(Writer *w, const char *path)
     struct stat st;
     bool there;
     TRY(ranks_agree(OK));
-    if (!ranks_first()) return open_nowhere(w, path);
+    if (!ranks_write()) return open_nowhere(w, path);
     TRY(open_begin(w, path, &st, &there));
     if (there && is_stream(path, &st)) {
         w->file = fopen(path, S_ISREG(st.st_mode) ? "ab" : "wb");

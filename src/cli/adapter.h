@@ -25,7 +25,7 @@
     }
 #define DTYPE_CHOICE                                                                                                 \
     {                                                                                                                \
-        "dtype", "auto|float32|bf16"                                                                                    \
+        "dtype", "auto|float32|bf16"                                                                                 \
     }
 /* Of commands that attach no adapter of the user's. */
 #define LOAD_OPTIONS VOCABULARY_OPTION_OF(NULL), DTYPE_OPTION

@@ -113,8 +113,7 @@ static void print_loaded(const Args *a, const Weights *w)
     Buf types = buf_open(args_arena(a));
     for (int t = 0; t < TYPES; t++)
         if (there[t]) buf_print(&types, "%s%s", types.len ? ", " : "", TYPE[t]);
-    if (kept < wide)
-        print_out("loaded: %.0f bytes as %s, with --dtype float32 %.0f bytes\n", kept, types.text, wide);
+    if (kept < wide) print_out("loaded: %.0f bytes as %s, with --dtype float32 %.0f bytes\n", kept, types.text, wide);
 }
 
 /* Prints the stored types with their tensor counts, the bytes in the file and the tied tensors. */

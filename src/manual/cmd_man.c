@@ -178,6 +178,18 @@ static void examples(Buf *out, const char *text)
     buf_print(out, ".fi\n");
 }
 
+static void several_processes(Buf *out)
+{
+    buf_print(out, ".SH MPI\n");
+    fill(out,
+         "A program that was built by make MPI=1 may be started by mpirun, or by srun --mpi=pmix, as several "
+         "processes on one machine or on machines that share their directories.  The commands tune, predict and "
+         "embed share their work out among them.  The result is the same bytes for any number of processes.  The "
+         "first one prints and writes files.  When one fails or is lost, all end, and the same command continues "
+         "with any number of them.  VERNIER_RANK_TIMEOUT in the environment is the number of seconds to wait for "
+         "a process that does not answer; the default is 1800.");
+}
+
 static void finish(Buf *out, const char *see)
 {
     static const char *const STATUS[][2] = {
@@ -212,6 +224,7 @@ static const char *command_page(Arena *a, const Command *c)
     }
     all_options(&out, c);
     if (c->among && *c->among == '@') words(&out, "EXPERIMENTS", c->among);
+    if (c->ranks) several_processes(&out);
     examples(&out, page_examples(a, c, ""));
     finish(&out, ".BR vernier (1)\n");
     return out.text;
@@ -232,6 +245,7 @@ static const char *overview_page(Arena *a, const Command **list)
     words(&out, "COMMANDS", "@commands");
     buf_print(&out, ".SH OPTIONS\n");
     options(&out, ".SS Options of every command\n", COMMON_OPTIONS, "", true);
+    several_processes(&out);
     examples(&out, "vernier list\nvernier demo --out out\n");
     for (; *list; list++) buf_print(&see, ".BR vernier\\-%s (1)%s\n", (*list)->name, list[1] ? "," : "");
     finish(&out, see.text);

@@ -204,20 +204,86 @@ typedef struct {
     int64_t *covered[2];
 } Stage;
 
-static bool share(const Facts *a, const Facts *b)
+/* The hypothesis' words by the keys of a stage: themselves, their stems, their sets of synonyms. */
+typedef struct {
+    int32_t key, at;
+} Entry;
+typedef struct {
+    Entry *entry; /* in order */
+    int64_t n;
+} Index;
+
+static int by_key(const void *a, const void *b)
 {
-    for (int64_t i = 0; i < a->n_sets; i++)
-        for (int64_t j = 0; j < b->n_sets; j++)
-            if (a->set[i] == b->set[j]) return true;
-    return false;
+    const Entry *x = a, *y = b;
+    if (x->key != y->key) return x->key < y->key ? -1 : 1;
+    return (x->at > y->at) - (x->at < y->at);
 }
 
-static bool matches(Meteor *m, int stage, int32_t h, int32_t r)
+/* The keys of a word in a stage: `one`, or the list that is returned. */
+static int64_t keys_of(const int32_t **list, int32_t *one, Meteor *m, int stage, int32_t word)
 {
-    if (stage == METEOR_EXACT) return h == r;
-    if (h == r) return false;
-    Facts a = *facts_of(m, h), b = *facts_of(m, r); /* copies: asking for one may move the other */
-    return stage == METEOR_STEM ? a.stem == b.stem : share(&a, &b);
+    *list = one;
+    *one = word;
+    if (stage == METEOR_EXACT) return 1;
+    const Facts *f = facts_of(m, word);
+    *one = f->stem;
+    if (stage == METEOR_STEM) return 1;
+    *list = f->set;
+    return f->n_sets;
+}
+
+static Index index_of(Meteor *m, int stage, Words h)
+{
+    const int32_t *key;
+    int32_t one;
+    int64_t all = 0;
+    for (int64_t i = 0; i < h.n; i++) all += keys_of(&key, &one, m, stage, h.id[i]);
+    Index x = {arena_take(&m->scratch, sizeof *x.entry * (size_t)(all + 1)), 0};
+    for (int64_t i = 0; i < h.n; i++)
+        for (int64_t k = 0, n = keys_of(&key, &one, m, stage, h.id[i]); k < n; k++)
+            x.entry[x.n++] = (Entry){key[k], (int32_t)i};
+    qsort(x.entry, (size_t)x.n, sizeof *x.entry, by_key);
+    return x;
+}
+
+/* The first entry that is not below `key`. */
+static int64_t first_of(const Index *x, int32_t key)
+{
+    int64_t low = 0, high = x->n;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (x->entry[middle].key < key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const Match *x = a, *y = b;
+    return (x->at > y->at) - (x->at < y->at);
+}
+
+/* Appends the hypothesis' words that a stage matches with `word`, in their order and each once.  The later stages
+ * leave out equal words. */
+static int64_t add_matches(Match *found, bool *seen, Meteor *m, int stage, const Index *x, Words h, int32_t word)
+{
+    const int32_t *key;
+    int32_t one;
+    int64_t n = 0;
+    for (int64_t k = 0, keys = keys_of(&key, &one, m, stage, word); k < keys; k++)
+        for (int64_t e = first_of(x, key[k]); e < x->n && x->entry[e].key == key[k]; e++) {
+            int32_t at = x->entry[e].at;
+            if (seen[at] || (stage != METEOR_EXACT && h.id[at] == word)) continue;
+            seen[at] = true;
+            found[n++] = (Match){stage, at};
+        }
+    for (int64_t i = 0; i < n; i++) seen[found[i].at] = false;
+    if (stage == METEOR_SYNONYM) qsort(found, (size_t)n, sizeof *found, by_place);
+    return n;
 }
 
 /* Every pair of words that some stage matches, by words of the reference; equal texts need exact matches alone. */
@@ -230,15 +296,14 @@ static Stage all_matches(Meteor *m, int stages, Words h, Words r)
                NEW(a, Match *, r.n + 1),
                {NEW(a, int64_t, h.n + 1), NEW(a, int64_t, r.n + 1)}};
     if (h.n == r.n && !memcmp(h.id, r.id, sizeof *h.id * (size_t)h.n)) stages = 1;
+    Index index[METEOR_STAGES];
+    for (int k = 0; k < stages; k++) index[k] = index_of(m, k, h);
     Match *found = arena_take(a, sizeof *found * (size_t)(stages * h.n + 1));
+    bool *seen = NEW(a, bool, h.n + 1);
     for (int64_t j = 0; j < r.n; j++) {
-        for (int stage = 0; stage < stages; stage++)
-            for (int64_t i = 0; i < h.n; i++) {
-                if (!matches(m, stage, h.id[i], r.id[j])) continue;
-                found[s.n[j]++] = (Match){stage, (int32_t)i};
-                s.covered[0][i]++;
-                s.covered[1][j]++;
-            }
+        for (int k = 0; k < stages; k++) s.n[j] += add_matches(found + s.n[j], seen, m, k, &index[k], h, r.id[j]);
+        s.covered[1][j] = s.n[j];
+        for (int64_t i = 0; i < s.n[j]; i++) s.covered[0][found[i].at]++;
         s.match[j] = arena_take(a, sizeof *found * (size_t)(s.n[j] + 1));
         memcpy(s.match[j], found, sizeof *found * (size_t)s.n[j]);
     }
@@ -246,28 +311,52 @@ static Stage all_matches(Meteor *m, int stages, Words h, Words r)
 }
 
 /* ---- the search.  A step over one word of the reference lists how each path may go on, as candidates, and only the
- * best of them become paths: a candidate is small, a path holds the whole alignment. */
+ * best of them become paths.  A path knows its last candidate and the words that it has used; the candidates of all
+ * steps are kept, and the alignment is read off them backwards. */
 
 typedef struct {
     int64_t exact, chunks, displaced, last; /* last: one past the hypothesis' word of the open chunk, or -1 */
     int64_t order;                          /* in the list: sorting keeps it among equals */
-    int64_t parent;
-    const Match *match; /* NULL: the word is passed over */
+    int64_t parent;                         /* among the paths of the step before */
+    const Match *match;                     /* NULL: the word is passed over */
 } Candidate;
+enum { BEAM = 40, WORD_BITS = 64, USED = METEOR_WORDS / WORD_BITS + 1 };
 typedef struct {
     Candidate at;
-    const Match **of; /* (r.n) */
-    bool *used;       /* (h.n) */
+    uint64_t used[USED]; /* words of the hypothesis */
 } Path;
-enum { BEAM = 40 };
 
-static int better(const void *a, const void *b)
+static bool uses(const Path *p, int32_t at)
 {
-    const Candidate *x = a, *y = b;
+    return p->used[at / WORD_BITS] >> at % WORD_BITS & 1;
+}
+
+static void use(Path *p, int32_t at)
+{
+    p->used[at / WORD_BITS] |= (uint64_t)1 << at % WORD_BITS;
+}
+
+static int better(const Candidate *x, const Candidate *y)
+{
     if (x->exact != y->exact) return x->exact > y->exact ? -1 : 1;
     if (x->chunks != y->chunks) return x->chunks < y->chunks ? -1 : 1;
     if (x->displaced != y->displaced) return x->displaced < y->displaced ? -1 : 1;
     return x->order < y->order ? -1 : x->order > y->order;
+}
+
+/* The best of the candidates of a step, the best one first; no more are ever sorted. */
+typedef struct {
+    Candidate at[BEAM];
+    int64_t n, offered;
+} Best;
+
+static void offer(Best *b, Candidate c)
+{
+    c.order = b->offered++;
+    if (b->n == BEAM && better(&c, &b->at[BEAM - 1]) > 0) return;
+    int64_t i = b->n < BEAM ? b->n++ : BEAM - 1;
+    for (; i > 0 && better(&c, &b->at[i - 1]) < 0; i--) b->at[i] = b->at[i - 1];
+    b->at[i] = c;
 }
 
 static Candidate follow(Candidate c, const Match *m)
@@ -279,76 +368,81 @@ static Candidate follow(Candidate c, const Match *m)
     return c;
 }
 
-/* Lists how one path may go on over word j of the reference; returns the new length of the list. */
-static int64_t extend(Candidate *list, int64_t n, const Path *p, int64_t parent, const Stage *s, int64_t j)
+/* A match without any rival is certain from the start. */
+static const Match *certain(const Stage *s, int64_t j)
+{
+    const Match *m = s->match[j];
+    return s->n[j] == 1 && s->covered[0][m->at] == 1 ? m : NULL;
+}
+
+/* Offers how one path may go on over word j of the reference. */
+static void extend(Best *out, const Path *p, int64_t parent, const Stage *s, int64_t j)
 {
     Candidate c = p->at;
+    const Match *only = certain(s, j);
     c.parent = parent;
-    if (p->of[j]) { /* certain */
-        c = follow(c, p->of[j]);
-        c.displaced += labs((long)(j - c.match->at));
-        list[n++] = c;
-        return n;
+    if (only) {
+        c = follow(c, only);
+        c.displaced += labs((long)(j - only->at));
+        offer(out, c);
+        return;
     }
     for (int64_t k = 0; k < s->n[j]; k++) {
         const Match *m = &s->match[j][k];
-        if (p->used[m->at]) continue;
-        list[n++] = follow(c, m);
+        if (uses(p, m->at)) continue;
+        offer(out, follow(c, m));
         c.displaced += labs((long)(j - m->at)); /* of those that come after, as the program does it */
     }
     c.chunks += c.last >= 0;
     c.last = -1;
     c.match = NULL;
-    list[n++] = c;
-    return n;
+    offer(out, c);
 }
 
-static void become(Path *out, const Path *parent, Candidate c, const Stage *s, int64_t j)
+static void become(Path *out, const Path *parent, const Candidate *c)
 {
-    out->at = c;
-    memcpy(out->of, parent->of, sizeof *out->of * (size_t)s->r.n);
-    memcpy(out->used, parent->used, (size_t)s->h.n);
-    if (!c.match) return;
-    out->of[j] = c.match;
-    out->used[c.match->at] = true;
+    memcpy(out->used, parent->used, sizeof out->used);
+    out->at = *c;
+    if (c->match) use(out, c->match->at);
 }
 
-/* The alignment, (r.n) matches or NULL.  Matches without any rival are certain from the start. */
+/* The path that is best when the open chunks are closed. */
+static int64_t winner(const Path *paths, int64_t n)
+{
+    Best best = {.n = 0};
+    for (int64_t i = 0; i < n; i++) {
+        Candidate c = paths[i].at;
+        c.chunks += c.last >= 0;
+        c.parent = i;
+        offer(&best, c);
+    }
+    return best.at[0].parent;
+}
+
+/* The alignment, (r.n) matches or NULL. */
 static const Match **search(Arena *a, const Stage *s)
 {
-    int64_t n = 1, widest = 0;
+    int64_t n = 1, words = s->r.n;
     Path beam[2][BEAM], *now = beam[0], *next = beam[1];
-    for (int i = 0; i < 2 * BEAM; i++)
-        beam[i / BEAM][i % BEAM] =
-            (Path){.of = NEW(a, const Match *, s->r.n + 1), .used = arena_zero(a, (size_t)s->h.n + 1)};
-    now[0].at.last = -1;
-    for (int64_t j = 0; j < s->r.n; j++) {
-        if (s->n[j] > widest) widest = s->n[j];
-        if (s->n[j] != 1 || s->covered[0][s->match[j][0].at] != 1) continue;
-        now[0].of[j] = &s->match[j][0];
-        now[0].used[s->match[j][0].at] = true;
-    }
-    Candidate *list = arena_take(a, sizeof *list * (size_t)(BEAM * (widest + 1)));
-    for (int64_t j = 0; j <= s->r.n; j++) {
-        int64_t m = 0;
-        for (int64_t i = 0; i < n; i++) {
-            if (j < s->r.n) {
-                m = extend(list, m, &now[i], i, s, j);
-                continue;
-            }
-            list[m] = now[i].at; /* at the end the open chunks are closed */
-            list[m].chunks += now[i].at.last >= 0;
-            list[m++].parent = i;
-        }
-        for (int64_t i = 0; i < m; i++) list[i].order = i;
-        qsort(list, (size_t)m, sizeof *list, better);
-        if (j == s->r.n) break;
-        n = m < BEAM ? m : BEAM;
-        for (int64_t i = 0; i < n; i++) become(&next[i], &now[list[i].parent], list[i], s, j);
+    Best *step = arena_take(a, sizeof *step * (size_t)(words + 1));
+    const Match **of = NEW(a, const Match *, words + 1);
+    now[0] = (Path){.at.last = -1};
+    for (int64_t j = 0; j < words; j++)
+        if (certain(s, j)) use(&now[0], certain(s, j)->at);
+    for (int64_t j = 0; j < words; j++) {
+        step[j].n = step[j].offered = 0;
+        for (int64_t i = 0; i < n; i++) extend(&step[j], &now[i], i, s, j);
+        n = step[j].n;
+        for (int64_t i = 0; i < n; i++) become(&next[i], &now[step[j].at[i].parent], &step[j].at[i]);
         Path *other = now;
         now = next, next = other;
     }
-    return now[list[0].parent].of;
+    int64_t path = winner(now, n);
+    for (int64_t j = words - 1; j >= 0; j--) {
+        of[j] = step[j].at[path].match;
+        path = step[j].at[path].parent;
+    }
+    return of;
 }
 
 /* ---- counts and scores */

@@ -1,5 +1,9 @@
-/* The longest common subsequence by dynamic programming with one row of memory.  Words that only one text has are
- * dropped before: they cannot be part of it. */
+/* The longest common subsequence by dynamic programming, 64 columns at a time.  Words that only one text has are
+ * dropped before: they cannot be part of it.
+ *
+ * A row of the table never falls and rises by at most 1 from column to column, so a bit says all: 0 where it rises.
+ * From one row to the next v becomes (v + (v & m)) | (v & ~m), where m has a bit for each column whose word is the
+ * row's (Hyyro, Bit-Parallel LCS-length Computation Revisited, 2004).  m is kept for each word that there is. */
 #include "metric/rouge.h"
 
 #include <string.h>
@@ -17,23 +21,49 @@ static Words shared(Arena *scratch, Words a, Words b)
     return out;
 }
 
+/* Places of each word in `b`, as a chain from its last one: at[id] and before[j] are 1 + a place, 0: none. */
+typedef struct {
+    int64_t *at, *before;
+} Places;
+
+static Places places_of(Arena *scratch, Words b)
+{
+    int32_t most = 0;
+    for (int64_t j = 0; j < b.n; j++) most = b.id[j] > most ? b.id[j] : most;
+    Places p = {NEW(scratch, int64_t, most + 1), NEW(scratch, int64_t, b.n + 1)};
+    for (int64_t j = 0; j < b.n; j++) {
+        p.before[j] = p.at[b.id[j]];
+        p.at[b.id[j]] = j + 1;
+    }
+    return p;
+}
+
+/* One row of the table: v of `n` blocks, m of the row's word. */
+static void next_row(uint64_t *v, const uint64_t *m, int64_t n)
+{
+    uint64_t carry = 0;
+    for (int64_t k = 0; k < n; k++) {
+        uint64_t u = v[k] & m[k], sum = v[k] + u, more = sum + carry;
+        carry = (sum < v[k]) | (more < sum);
+        v[k] = more | (v[k] & ~m[k]);
+    }
+}
+
 int64_t rouge_lcs(Arena *scratch, Words a, Words b)
 {
     ArenaMark mark = arena_mark(scratch);
     a = shared(scratch, a, b), b = shared(scratch, b, a);
-    int64_t *best = arena_zero(scratch, sizeof *best * (size_t)(b.n + 1)); /* best[j]: of a's head and b's first j */
+    int64_t n = (b.n + 63) / 64, length = 0;
+    Places p = places_of(scratch, b);
+    uint64_t *v = NEW(scratch, uint64_t, n + 1), *m = NEW(scratch, uint64_t, n + 1);
+    memset(v, 0xff, sizeof *v * (size_t)n);
     for (int64_t i = 0; i < a.n; i++) {
-        int64_t diagonal = 0;
-        for (int64_t j = 1; j <= b.n; j++) {
-            int64_t above = best[j];
-            if (a.id[i] == b.id[j - 1])
-                best[j] = diagonal + 1;
-            else if (best[j - 1] > best[j])
-                best[j] = best[j - 1];
-            diagonal = above;
-        }
+        int64_t first = p.at[a.id[i]];
+        for (int64_t j = first; j; j = p.before[j - 1]) m[(j - 1) / 64] |= (uint64_t)1 << (j - 1) % 64;
+        next_row(v, m, n);
+        for (int64_t j = first; j; j = p.before[j - 1]) m[(j - 1) / 64] = 0;
     }
-    int64_t length = best[b.n];
+    for (int64_t j = 0; j < b.n; j++) length += !(v[j / 64] >> j % 64 & 1);
     arena_drop(scratch, mark);
     return length;
 }

@@ -50,8 +50,7 @@ Var *block_norm(Pass *p, const Norm *n, Var *x, Var *residual)
 /* Whether dropout is on at a place: not in a trunk, nor in the embeddings below it.  Heads are above every layer. */
 static bool drops(const Pass *p, Where at)
 {
-    if (!p->train || !p->below || at.site == SITE_LOGITS) return p->train;
-    return at.layer >= p->below->quiet[at.part];
+    return p->train && (!p->below || at.site == SITE_LOGITS || at.layer >= p->below->quiet[at.part]);
 }
 
 Var *block_dropout(Pass *p, double rate, Where at, Var *x)
@@ -156,25 +155,6 @@ static Var *quiet(Pass *p, const Rows *r, Var *q, bool prune)
     return op_rows(p->tape, q, index, r->b, n);
 }
 
-/* The positions of the queries: needed where they are not simply the last rows of the content. */
-static const int32_t *query_positions(Pass *p, const Rows *r, bool prune)
-{
-    if (!prune) return r->at;
-    if (!r->at) return r->keep;
-    int32_t *at = NEW(tape_arena(p->tape), int32_t, r->b * r->k);
-    for (int64_t i = 0; i < r->b * r->k; i++) at[i] = r->keep[i] < 0 ? -1 : r->at[i / r->k * r->t + r->keep[i]];
-    return at;
-}
-
-/* The angles of the queries among those of all rows. */
-static const int32_t *query_angles(Pass *p, const Rows *r, const Turn *w)
-{
-    int32_t *row = NEW(tape_arena(p->tape), int32_t, r->b * r->k);
-    for (int64_t i = 0; i < r->b * r->k; i++)
-        row[i] = r->keep[i] < 0 ? 0 : (int32_t)((i / r->k * r->t + r->keep[i]) % w->rows);
-    return row;
-}
-
 /* Queries and keys as the scores need them: normed head by head, then turned by their positions. */
 static void place(Pass *p, const Stack *s, const StackLayer *l, Projected *y, const Rows *r, bool prune)
 {
@@ -184,7 +164,7 @@ static void place(Pass *p, const Stack *s, const StackLayer *l, Projected *y, co
     if (!s->rope_dims) return;
     Turn turn = r->turn[l->local];
     y->k = op_rope(p->tape, y->k, turn);
-    if (prune) turn.row = query_angles(p, r, &turn);
+    if (prune) turn.row = rows_angles(p, r, &turn);
     y->q = op_rope(p->tape, y->q, turn);
 }
 
@@ -231,7 +211,7 @@ static Var *attention(Pass *p, const Stack *s, const StackAttention *w, Where at
               .klen = cross ? r->memory_len : r->len,
               .mask = cross ? NULL : r->mask,
               .sees = cross ? NULL : query_sees(p, r, n, prune),
-              .qpos = cross ? NULL : query_positions(p, r, prune),
+              .qpos = cross ? NULL : rows_positions(p, r, prune),
               .dropout = drops(p, at) ? s->attn_dropout : 0,
               .stream = pass_stream(p, at, "attention")};
     Var *mixed = block_site(p, at, SITE_HEADS, y.q, attend(p, at, y, cross ? NULL : r->bias, a));
@@ -375,8 +355,7 @@ static Var *run_layers(const Pass *p, const Stack *s, Var *x, const Rows *r)
     Call *calls = NEW(tape_arena(t), Call, s->n);
     int mark = tape_enter(t);
     const Below *w = p->below;
-    bool known = w && w->in.data && w->part == s->part, ends = w && w->out && w->part == s->part;
-    bool needs = x->needs;
+    bool mine = w && w->part == s->part, known = mine && w->in.data, ends = mine && w->out, needs = x->needs;
     if (known) x = tape_leaf(t, w->in);
     if (r->pack) x = op_pack(t, x, r->pack);
     for (int l = known ? w->layers : 0; l < (ends ? w->layers : s->n); l++) {

@@ -84,6 +84,9 @@ void rows_keep(Pass *, Rows *r, const int32_t *keep, int64_t k);
 /* Sets pack, kept and packed where the rows can leave their padding out; false: they cannot, or have too little. */
 bool rows_pack(const Pass *, const Stack *, Rows *r);
 Var *rows_kept(Tape *, Var *x, const Rows *); /* the kept rows of x, which has all */
+/* The positions of the queries, where they are not simply the last rows of the content, and their angles. */
+const int32_t *rows_positions(Pass *, const Rows *, bool prune);
+const int32_t *rows_angles(Pass *, const Rows *, const Turn *);
 /* The input of cross-attention: the encoder's result, whose virtual rows are visible. */
 void rows_memory(Pass *, Rows *r, Var *memory, const Batch *);
 /* x plus learned positions: row i of the table's position `offset` + i, shifted as the hooks require;

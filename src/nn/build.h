@@ -34,6 +34,11 @@ void build_outer(Model *); /* lists the matrices outside the layers, once all pa
  * files have for it, "encoder.embed_tokens.weight"; no folder can hold that.  The head stays with the shared one. */
 void build_part_tables(Model *);
 bool build_has_parted_tables(const Model *);
+/* Called with every pass before it begins, where the model has one. */
+typedef struct Entry {
+    void (*enter)(struct Entry *, Pass *, const Batch *);
+} Entry;
+Where model_place(const Model *, const Param *); /* its layer and stack; LAYER_EMBED: it is in none */
 bool build_is_class_head(const char *parameter);
 bool build_may_lack(const Model *, const char *parameter); /* a checkpoint without it has random values for it */
 bool build_is_any_head(const char *parameter);             /* carries no family prefix in files */

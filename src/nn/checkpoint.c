@@ -87,7 +87,7 @@ typedef struct {
     Model *m;
     Weights *w;
     State *state;
-    bool lent;  /* some parameter lies in the file */
+    bool lent;        /* some parameter lies in the file */
     bool widen, bf16; /* as in LoadOptions */
 } Loading;
 

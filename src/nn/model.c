@@ -126,7 +126,7 @@ int model_layers(const Model *m, Part part)
 static void begin(Model *m, Pass *p, const Batch *x)
 {
     pass_begin(p);
-    if (m->trunk) m->enter(m->trunk, p, x);
+    if (m->entry) m->entry->enter(m->entry, p, x);
 }
 
 Var *model_hidden(Model *m, Pass *p, const Batch *x)

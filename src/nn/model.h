@@ -16,12 +16,11 @@ typedef struct {
     int64_t b, t, s, k;
     const int32_t *ids, *len; /* (B,T) tokens of the encoder, or of the decoder where there is one; (B) or NULL */
     const uint8_t *mask;      /* (B,T) key mask for special layouts, or NULL */
-    const uint8_t *sees;     /* (B,T,T) 1 where row i may see row j, within the other limits, or NULL: all; a row that
-                            sees nothing attends to all T evenly, as the references' do */
-    bool causal;             /* rows of an encoder see no later rows, as in a decoder */
-    const int32_t *position; /* RoBERTa, GPT-2: (B,T) rows of the position table, or NULL: the family's rule */
-    const int32_t *type;     /* BERT, RoBERTa: (B,T) rows of the token type table, or NULL: 0 */
-    const int32_t *span;     /* RoBERTa: (B,T,2) of op_spans() over the word vectors, or NULL */
+    const uint8_t *sees; /* (B,T,T) 1 where row i may see row j, or NULL: all; one that sees none attends evenly */
+    bool causal;         /* rows of an encoder see no later rows, as in a decoder */
+    const int32_t *position;      /* RoBERTa, GPT-2: (B,T) rows of the position table, or NULL: the family's rule */
+    const int32_t *type;          /* BERT, RoBERTa: (B,T) rows of the token type table, or NULL: 0 */
+    const int32_t *span;          /* RoBERTa: (B,T,2) of op_spans() over the word vectors, or NULL */
     const int32_t *src, *src_len; /* (B,S), (B): the encoder's side of an encoder-decoder */
     const int32_t *keep;          /* (B,K) positions ascending in each row, -1 for none, or NULL: all T */
     const int32_t *target;        /* (B,T) or (B,K); -1: not scored */
@@ -82,12 +81,10 @@ struct Model {
     int n_linears;
     Linear *outer; /* matrices outside the layers, without a site: tables of vectors (IN_OUT), heads */
     int n_outer;
-    void *blocks;                    /* the architecture's own struct */
-    struct Stack *encoder, *decoder; /* its layers, in nn/block.h; NULL where there are none */
-    /* The norm that follows a JOIN (post-norm) or makes the input of KEYS (pre-norm); NULL where none does. */
-    const Norm *(*norm_at)(const Model *, Where);
-    struct Trunk *trunk; /* results of frozen layers (nn/trunk.h), or NULL; every pass enters it first */
-    void (*enter)(struct Trunk *, Pass *, const Batch *);
+    void *blocks;                                 /* the architecture's own struct */
+    struct Stack *encoder, *decoder;              /* its layers, in nn/block.h; NULL where there are none */
+    const Norm *(*norm_at)(const Model *, Where); /* that follows a JOIN or makes the input of KEYS; NULL: none */
+    struct Entry *entry;     /* every pass enters it first: results of frozen layers (nn/trunk.h); or NULL */
     struct Stacked *stacked; /* a classification head in the place of the family's own, or NULL */
     Var *(*classify)(Model *, Pass *, const Batch *); /* runs that head; NULL: arch's does */
     double untied;                                    /* what model_untie() returned; 0: it was not called */
@@ -112,8 +109,7 @@ int64_t linear_at(const Linear *, int64_t output, int64_t input);    /* the plac
 /* Gives an LM head that shares the token table one of its own, as if the config had set it, to the same effect.
  * Its values are those of the token table times the returned factor: 1, or T5's factor for a shared table. */
 double model_untie(Model *);
-Where model_place(const Model *, const Param *); /* its layer and stack; LAYER_EMBED: it is in none */
-int model_layers(const Model *, Part);           /* 0 where the model has no such part */
+int model_layers(const Model *, Part); /* 0 where the model has no such part */
 
 /* Directories in the layout of Hugging Face, hub names (base/hf_cache.h), or a file of weights with config.json
  * beside it: config.json and model.safetensors (or shards with an index).  Tensor names may carry the family's prefix
@@ -127,9 +123,9 @@ typedef struct {                                   /* zero: the files' values, f
     bool vocab_from_file;     /* the file's token table may have another size than the config says */
     Remark *say;              /* a wrapper's name taken off, heads skipped, and the like; may be NULL */
     void *user;
-    DType dtype;   /* F32 or F64 computes */
-    bool widen;    /* no weight stays in 16 bits or blocks: F32 takes several times their memory, to the same result */
-    bool bf16;     /* matrices are rounded to BF16 and held so; with bf16_use(true), products with them are in BF16 */
+    DType dtype; /* F32 or F64 computes */
+    bool widen;  /* no weight stays in 16 bits or blocks: F32 takes several times their memory, to the same result */
+    bool bf16;   /* matrices are rounded to BF16 and held so; with bf16_use(true), products with them are in BF16 */
     uint64_t seed; /* of random values */
 } LoadOptions;
 Status model_load(Model **out, Arena *run, const char *dir);

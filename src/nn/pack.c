@@ -1,5 +1,6 @@
-/* Rows of unequal length without their padding: when a stack may run so, and where its rows then begin.  Dropout and
- * attention keep the numbers of their elements, so nothing but the rows of padding differs. */
+/* The rows that a layer computes: of its queries only those that are kept, and rows of unequal length without their
+ * padding where a stack may run so.  Dropout and attention keep the numbers of their elements, so packing changes
+ * nothing but the rows of padding. */
 #include "nn/block.h"
 #include "nn/trunk.h"
 
@@ -46,4 +47,23 @@ bool rows_pack(const Pass *p, const Stack *s, Rows *r)
 Var *rows_kept(Tape *t, Var *x, const Rows *r)
 {
     return r->pack ? op_rows(t, x, r->packed, 1, r->b * r->k) : op_rows(t, x, r->keep, r->b, r->k);
+}
+
+/* The positions of the queries: needed where they are not simply the last rows of the content. */
+const int32_t *rows_positions(Pass *p, const Rows *r, bool prune)
+{
+    if (!prune) return r->at;
+    if (!r->at) return r->keep;
+    int32_t *at = NEW(tape_arena(p->tape), int32_t, r->b * r->k);
+    for (int64_t i = 0; i < r->b * r->k; i++) at[i] = r->keep[i] < 0 ? -1 : r->at[i / r->k * r->t + r->keep[i]];
+    return at;
+}
+
+/* The angles of the queries among those of all rows. */
+const int32_t *rows_angles(Pass *p, const Rows *r, const Turn *w)
+{
+    int32_t *row = NEW(tape_arena(p->tape), int32_t, r->b * r->k);
+    for (int64_t i = 0; i < r->b * r->k; i++)
+        row[i] = r->keep[i] < 0 ? 0 : (int32_t)((i / r->k * r->t + r->keep[i]) % w->rows);
+    return row;
 }

@@ -15,6 +15,7 @@
 const char *const TRUNK_KEEP[] = {"auto", "off", "memory", "file", NULL};
 
 struct Trunk {
+    Entry entry;
     Model *model;
     const Hooks *hooks;
     int n_hooks;
@@ -135,8 +136,9 @@ static Tensor gather(Trunk *t, Arena *step, const Batch *x)
     return all;
 }
 
-static void enter(Trunk *t, Pass *p, const Batch *x)
+static void enter(Entry *e, Pass *p, const Batch *x)
 {
+    Trunk *t = (Trunk *)e; /* its first member */
     if (p->below || p->cache || p->hooks != t->hooks || hooks_n(p->hooks) != t->n_hooks) return;
     Arena *step = tape_arena(p->tape);
     Below *below = NEW(step, Below, 1);
@@ -165,7 +167,7 @@ static const char *weights_key(Trunk *t, Arena *run)
     Model *m = t->model;
     Sha256 h = sha256_begin();
     cJSON *config = config_write(&m->config, m->arch);
-    char *text = cJSON_PrintUnformatted(config);
+    char *text = json_printed(config, true);
     const char *head =
         str_print(run, "trunk 1; %s; %s %s %s; %s %d; shift %lld; %s", text ? text : "", kernels_name(), gemm_name(),
                   bf16_used() ? bf16_name() : "f32", part_name(t->part), t->depth[t->part],
@@ -186,7 +188,7 @@ static const char *weights_key(Trunk *t, Arena *run)
 
 Status trunk_open(Trunk **out, Arena *run, Model *m, const Hooks *hooks, const TrunkPlan *plan)
 {
-    CHECK(!m->trunk, "a model is given a second trunk");
+    CHECK(!m->entry, "a model is given a second trunk");
     Trunk *t = *out = NEW(run, Trunk, 1);
     *t = (Trunk){.model = m, .hooks = hooks, .n_hooks = hooks_n(hooks)};
     t->part = m->encoder ? PART_ENCODER : PART_DECODER;
@@ -194,7 +196,8 @@ Status trunk_open(Trunk **out, Arena *run, Model *m, const Hooks *hooks, const T
     if (!t->depth[t->part]) return OK;
     size_t row = (size_t)m->config.dim * dtype_size(params_dtype(m->params));
     t->store = store_open(run, plan, plan->keep == TRUNK_FILE ? weights_key(t, run) : NULL, row);
-    m->trunk = t, m->enter = enter;
+    t->entry.enter = enter;
+    m->entry = &t->entry;
     return OK;
 }
 
@@ -213,5 +216,5 @@ void trunk_close(Trunk *t)
     if (!t || !t->store) return;
     store_close(t->store);
     t->store = NULL;
-    t->model->trunk = NULL;
+    t->model->entry = NULL;
 }

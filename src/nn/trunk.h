@@ -1,4 +1,4 @@
-/* The trunk: the frozen layers below the first one that trains.  What they compute for a text never changes, so it is
+/* The trunk: the frozen layers below the first one that trains.  Their output for a text never changes, so it is
  * computed once and kept between epochs.
  *
  *     Trunk *trunk;
@@ -6,15 +6,15 @@
  *     ... train and evaluate: every pass with these hooks begins above the trunk
  *     trunk_close(trunk);
  *
- * The trunk runs in evaluation mode, without dropout, and each text runs by itself.  So its result depends on the text
- * alone and not on the batch, and training gives the same bytes whether results are kept in memory, in a file, or not
- * at all.
+ * The trunk runs in evaluation mode, without dropout, and each text runs by itself.  So its result depends on the
+ * text alone and not on the batch, and training gives the same bytes whether results are kept in memory, in a file or
+ * not at all.
  *
- * How deep it is is asked of the tape, not of a method: one text passes, and the layers whose output needs no gradient
- * are the trunk.  In an encoder-decoder it is the encoder's; a decoder has layers without dropout where the whole
+ * Its depth is asked of the tape, not of a method: one text passes, and the layers whose output needs no gradient are
+ * the trunk.  In an encoder-decoder it is the encoder's; a decoder has layers without dropout where the whole
  * encoder and the decoder's first layers are frozen, but nothing of it is kept.
  *
- * A file may be shared by many processes (TRUNK_FILE): one appends to it under a lock, all read.  See trunk_store.h. */
+ * A file may be shared by many processes (TRUNK_FILE): one appends to it under a lock, all read (trunk_store.h). */
 #ifndef NN_TRUNK_H
 #define NN_TRUNK_H
 
@@ -50,7 +50,7 @@ typedef struct Below {
     int quiet[PART_COUNT]; /* layers without dropout, and the embeddings with them */
     Part part;             /* of the stack whose `layers` first layers are left out, or the only ones that run */
     int layers;
-    Tensor in;   /* (B,T,C) what those layers made; without data: the pass begins as usual */
+    Tensor in;   /* (B,T,C) the output of those layers; without data: the pass begins as usual */
     Tensor *out; /* the pass ends with those layers, and their result goes here, on the tape's arena; or NULL */
     int *frozen; /* (PART_COUNT) receives how many layers from below need no gradient; or NULL */
 } Below;

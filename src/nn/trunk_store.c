@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/ranks.h"
 #include "base/seal.h"
 #include "base/str.h"
 
@@ -241,10 +242,12 @@ static void publish(Store *s)
         buf_print(&b, "%s %lld %lld %s\n", s->record[i].sum.hex, (long long)s->record[i].offset,
                   (long long)s->record[i].rows, s->record[i].text.hex);
     s->unlisted = 0;
+    ranks_apart(true); /* whichever rank has the lock */
     if (seal_write(index_path(s), b.text, &a)) {
         remark(s, err_message(), "other processes will not find what this one has computed");
         err_clear();
     }
+    ranks_apart(false);
     arena_close(&a);
 }
 
@@ -262,7 +265,7 @@ static bool open_scratch(Store *s)
 {
     if (s->file >= 0) return true;
     if (!s->plan.scratch || s->plan.keep != TRUNK_AUTO) return false;
-    const char *path = str_print(s->run, "%s/trunk.cache", s->plan.scratch);
+    const char *path = str_print(s->run, "%s/trunk.%d.cache", s->plan.scratch, ranks_rank());
     s->file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (s->file < 0)
         stop(s, path);
@@ -329,7 +332,7 @@ Store *store_open(Arena *run, const TrunkPlan *plan, const char *key, size_t row
     Store *s = NEW(run, Store, 1);
     const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGE_SIZE);
     *s = (Store){.run = run, .row = row, .plan = *plan, .file = -1, .lock = -1};
-    s->limit = plan->memory ? plan->memory : pages > 0 && page > 0 ? (size_t)pages * (size_t)page / 4 : 0;
+    s->limit = plan->memory ? plan->memory : pages > 0 && page > 0 ? (size_t)pages * (size_t)page / 4 / (size_t)ranks_here() : 0;
     s->memory = arena_open(s->limit + ((size_t)64 << 20));
     s->table = arena_open((size_t)1 << 34);
     s->stopped = plan->keep == TRUNK_OFF;

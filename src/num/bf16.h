@@ -13,9 +13,9 @@
 
 void bf16_use(bool); /* process-wide; set before any work, by --dtype bf16 */
 bool bf16_used(void);
-bool bf16_native(void);            /* the processor's own instructions are used */
-const char *bf16_name(void);       /* of the way above, for help and manifest */
-bool bf16_takes(DType weight);     /* a product with a weight of this type rounds its inputs */
+bool bf16_native(void);                                   /* the processor's own instructions are used */
+const char *bf16_name(void);                              /* of the way above, for help and manifest */
+bool bf16_takes(DType weight);                            /* a product with a weight of this type rounds its inputs */
 void bf16_round(float *to, const float *from, int64_t n); /* to the next BF16 number; `to` may be `from` */
 void bf16_narrow(uint16_t *to, const float *from, int64_t n);
 

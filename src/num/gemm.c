@@ -160,8 +160,7 @@ static void multiply(DType dtype, int64_t m, int64_t n, int64_t k, double alpha,
         Mat p = a, q = b;
         if (rows) {
             p.data = skip(dtype, a.data, a.t ? first : first * a.stride);
-            gemm_serial(dtype, len, n, k, alpha, p, q, beta, (void *)skip(dtype_of_sums(dtype), c, first * ldc),
-                        ldc);
+            gemm_serial(dtype, len, n, k, alpha, p, q, beta, (void *)skip(dtype_of_sums(dtype), c, first * ldc), ldc);
         } else {
             q.data = skip(dtype, b.data, b.t ? first * b.stride : first);
             gemm_serial(dtype, m, len, k, alpha, p, q, beta, (void *)skip(dtype_of_sums(dtype), c, first), ldc);

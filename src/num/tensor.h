@@ -44,7 +44,7 @@ Tensor tensor_reshape(Tensor, int rank, const int64_t *dim);         /* same cou
 int64_t tensor_count(Tensor);                                        /* elements; 1 for rank 0 */
 int64_t tensor_last(Tensor);                                         /* size of the innermost dimension */
 size_t tensor_bytes(Tensor);
-double tensor_get(Tensor, int64_t i); /* flat index, any dtype; an element of a block costs the whole block */
+double tensor_get(Tensor, int64_t i);       /* flat index, any dtype; an element of a block costs the whole block */
 void tensor_set(Tensor, int64_t i, double); /* no block type */
 void *tensor_place(Tensor, int64_t i); /* address of element i, flat, the first of a block; for kernels' callers */
 void tensor_fill(Tensor, double);
@@ -54,12 +54,12 @@ int64_t tensor_find_nonfinite(Tensor, bool allow_neg_inf);
 Status tensor_finite(Tensor, const char *what); /* E_NUMERIC, "what(2,3): element 4 is nan, ...", unless all are */
 bool tensor_same_shape(Tensor, Tensor);
 const char *tensor_shape(Tensor); /* "(2,6,8)"; eight live at a time per thread */
-size_t dtype_size(DType);      /* bytes of an element, or of a block */
-int64_t dtype_block(DType);    /* elements of a block; 1 where there are none */
-bool dtype_is_half(DType);     /* BF16 or F16 */
-bool dtype_is_block(DType);    /* Q4_0 to Q6_K */
-bool dtype_is_narrow(DType);   /* either: held in fewer bits than F32, and widened to it exactly */
-const char *dtype_name(DType); /* "F32", ... as safetensors writes them */
+size_t dtype_size(DType);         /* bytes of an element, or of a block */
+int64_t dtype_block(DType);       /* elements of a block; 1 where there are none */
+bool dtype_is_half(DType);        /* BF16 or F16 */
+bool dtype_is_block(DType);       /* Q4_0 to Q6_K */
+bool dtype_is_narrow(DType);      /* either: held in fewer bits than F32, and widened to it exactly */
+const char *dtype_name(DType);    /* "F32", ... as safetensors writes them */
 
 float bf16_to_f32(Bf16);
 Bf16 bf16_from_f32(float); /* round to nearest even; NaN stays NaN */

@@ -5,6 +5,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
+#include "nn/build.h"
 
 static const char RANDOM[] = "random:", TOP[] = "top:", BOTTOM[] = "bottom:";
 
@@ -116,7 +117,7 @@ Status layers_read(Layers *c, const Model *m, const char *option, const char *li
     return OK;
 }
 
-/* ---- what is in them */
+/* ---- their contents */
 
 bool layers_have(const Layers *c, Where at)
 {

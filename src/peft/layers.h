@@ -6,8 +6,8 @@
  *   all  *                   all layers
  *   random:2                 two layers drawn by the seed of the model's parameters, the same of every stack
  *
- * A parameter of the base is in a layer where its name begins as that layer's do.  Token tables, final norms and heads
- * are in none; in T5 the table of relative positions is in layer 0. */
+ * A parameter of the base is in a layer where its name begins as that layer's do.  Token tables, final norms and
+ * heads are in none; in T5 the table of relative positions is in layer 0. */
 #ifndef PEFT_LAYERS_H
 #define PEFT_LAYERS_H
 

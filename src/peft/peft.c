@@ -81,7 +81,7 @@ static Status check_layers(const Peft *method, const Model *m, const PeftConfig 
     return layers_read(&c, m, "layers", cfg->layers);
 }
 
-/* Of the base, what is outside the layers stays as it is, whatever the method is. */
+/* The base outside of the layers stays as it is, whatever the method is. */
 static void freeze_others(Model *m, const PeftConfig *cfg)
 {
     for (int i = 0; cfg->layers && i < params_n(m->params); i++) {

@@ -1,6 +1,6 @@
 /* A POSIX record lock (fcntl) says whether the holder is alive on this machine; the name in the file serves machines
- * that share a file system, where the lock itself may not be seen.  A Slurm job that is requeued may find the lock that
- * it has left on another machine: Slurm begins a job anew only when its former processes have ended, so a lock of the
+ * that share a file system, where the lock itself may not be seen.  A Slurm job that is requeued may find the lock of
+ * its former start on another machine: Slurm begins a job anew only when its processes have ended, so a lock of the
  * same job from before a restart is none. */
 #include "run/lock.h"
 

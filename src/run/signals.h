@@ -1,13 +1,14 @@
 /* How the program takes signals.
  *
  * SIGINT (Ctrl-C) ends it with exit code 130.  The signals by which a batch system or an administrator takes a
- * machine back (SIGTERM, SIGHUP, SIGUSR1, SIGUSR2) end it with exit code 75, which asks for the same command later;
- * SIGHUP stays ignored under nohup(1).  They end it at once, but between signals_wait(1) and signals_wait(-1) they are
- * only noted: the work that would be lost there calls signals_seen() at every step, saves once, and ends.  Pairs may
- * nest.  Ctrl-C after another signal, or another signal after Ctrl-C, ends it at once everywhere.
+ * machine back (SIGTERM, SIGHUP, SIGUSR1, SIGUSR2) end it with exit code 75, which asks for the same command
+ * later; SIGHUP stays ignored under nohup(1).  They end it at once, but between signals_wait(1) and
+ * signals_wait(-1) they are only noted: the work that would be lost there calls signals_seen() at every step,
+ * saves once, and ends.  Pairs may nest.  Ctrl-C after another signal, or another signal after Ctrl-C, ends it at
+ * once everywhere.
  *
- * SIGPIPE and SIGXFSZ are ignored, so that a reader that goes away and a full file are errors of writing; SIGBUS of a
- * file that another program has cut ends in a sentence. */
+ * SIGPIPE and SIGXFSZ are ignored, so that a reader that goes away and a full file are errors of writing; SIGBUS
+ * of a file that another program has cut ends in a sentence. */
 #ifndef RUN_SIGNALS_H
 #define RUN_SIGNALS_H
 

@@ -1,4 +1,4 @@
-/* The words, and the contents of the files that they name, are the settings of the directory.  What was half written
+/* The words, and the contents of the files that they name, are the settings of the directory.  Half-written output
  * goes: such a command begins anew. */
 #include "sweep/capture.h"
 

@@ -1,5 +1,5 @@
-/* Each cell is a process group of its own: Ctrl-C of a terminal reaches the sweep alone, which passes one signal on to
- * every cell and waits until they have saved their work.  A cell dies with the sweep. */
+/* Each cell is a process group of its own: Ctrl-C of a terminal reaches the sweep alone, which passes one signal
+ * on to every cell and waits until they have saved their work.  A cell dies with the sweep. */
 #include "sweep/cells.h"
 
 #include <errno.h>
@@ -58,7 +58,7 @@ static const char *cell_name(const Pool *p, int64_t cell)
     return p->with->plan->cell[cell].name;
 }
 
-/* ---- what is done already */
+/* ---- cells that are done already */
 
 /* The words of the cell, and size and time of the files that they name: a cell whose note has the same is not started
  * only to find that out. */
@@ -79,7 +79,8 @@ static const char *stamp(const Plan *p, Arena *a, const char *dir, int64_t cell)
     return b.text;
 }
 
-/* The files of the result are there with their sizes.  A command of several experiments has no manifest of its own. */
+/* The files of the result are there with their sizes.  A command of several experiments has no manifest of its
+ * own. */
 static bool has_result(const Plan *p, Arena *a, const char *dir)
 {
     Found found;
@@ -106,7 +107,7 @@ bool cell_done(const Plan *p, Arena *a, const char *dir, int64_t cell)
     return done;
 }
 
-/* ---- what it has cost */
+/* ---- costs */
 
 static void record(const Cells *c, int64_t cell, double seconds, const struct rusage *usage, int code)
 {
@@ -291,7 +292,7 @@ static void show(const Pool *p)
     progress_show(&p->progress, &line, -1);
 }
 
-/* Starts the cell, or counts one that is done or another process's.  What is taken from the arena is dropped. */
+/* Starts the cell, or counts one that is done or another process's.  Keeps no memory. */
 static Status begin(Pool *p, int64_t cell)
 {
     const Cells *c = p->with;

@@ -1,8 +1,9 @@
 /* Cells of a sweep as processes of this program, side by side.
  *
- * A cell is an ordinary command whose directory is DIR/NAME; a command that prints is given one, with the output in
- * it.  DIR/logs has NAME.log, what the command printed; NAME.jsonl, a line for each attempt with its exit code, seconds
- * and memory; and NAME.done, a sealed note of the words and the inputs of a cell that is done. */
+ * A cell is an ordinary command whose directory is DIR/NAME; a command that prints is given one, with the output
+ * in it.  DIR/logs has NAME.log, the output of the command; NAME.jsonl, a line for each attempt with its exit code,
+ * seconds and memory; and NAME.done, a sealed note of the words and the inputs of a cell that is done.  Weights of
+ * a model are mapped from its files, so cells that read the same files share their pages. */
 #ifndef SWEEP_CELLS_H
 #define SWEEP_CELLS_H
 
@@ -28,7 +29,7 @@ Status cells_run(Outcome *, const Cells *, int64_t n, const int64_t *cell);
 bool cell_done(const Plan *, Arena *, const char *dir, int64_t cell);
 const char *cell_log(Arena *, const char *dir, const char *name, const char *ending); /* DIR/logs/NAME.ENDING */
 
-/* What the attempts of a cell have cost: seconds together, the most bytes of one.  NaN: none is recorded. */
+/* The cost of all attempts of a cell: seconds together, the most bytes of one.  NaN: none is recorded. */
 typedef struct {
     double seconds, cpu_seconds, peak_bytes;
     int64_t attempts, exit;

@@ -102,9 +102,20 @@ static Status verdict(const Outcome *o, int64_t n, const char *dir)
     return OK;
 }
 
+static Status collect_options(Collect *c, const Words *w)
+{
+    if (given(w, "lowest") && given(w, "highest"))
+        return err_fail(E_CONFIG, "--lowest and --highest exclude each other; expected one of them");
+    *c = (Collect){.by = args_text(of(w, "by"), "by", NULL), .json = given(w, "json")};
+    c->direction = given(w, "lowest") ? -1 : given(w, "highest") ? 1 : 0;
+    return OK;
+}
+
 static Status run_here(const Words *w, const Plan *p, const char *dir)
 {
     Outcome o;
+    Collect how;
+    TRY(collect_options(&how, w));
     Cells c = {.plan = p, .arena = w->arena, .dir = dir, .quiet = quiet(w)};
     int64_t *all = NEW(w->arena, int64_t, p->n);
     for (int64_t i = 0; i < p->n; i++) all[i] = i;
@@ -112,10 +123,9 @@ static Status run_here(const Words *w, const Plan *p, const char *dir)
     if (!c.quiet)
         print_err("%lld %s in %s, %d at a time\n", (long long)p->n, str_plural(p->n, "cell", "cells"), dir, c.jobs);
     TRY(cells_run(&o, &c, p->n, all));
-    Status s = verdict(&o, p->n, dir);
-    if (s == E_INTERRUPT || !o.done) return s;
-    Status collected = s ? OK : collect(p, w->arena, dir, &(Collect){0}); /* a failure is told first */
-    return s ? s : collected;
+    bool ended = o.done + o.failed + o.busy == p->n;
+    if (ended && o.done) TRY(collect(p, w->arena, dir, &how));
+    return verdict(&o, p->n, dir);
 }
 
 /* ---- Slurm */
@@ -218,11 +228,9 @@ static Status one_cell(const Words *w, const char *dir)
 static Status collect_words(const Words *w, const char *dir)
 {
     Plan p;
-    if (given(w, "lowest") && given(w, "highest"))
-        return err_fail(E_CONFIG, "--lowest and --highest exclude each other; expected one of them");
+    Collect c;
+    TRY(collect_options(&c, w));
     TRY(plan_load(&p, w->arena, dir));
-    Collect c = {.by = args_text(of(w, "by"), "by", NULL), .json = given(w, "json")};
-    c.direction = given(w, "lowest") ? -1 : given(w, "highest") ? 1 : 0;
     return collect(&p, w->arena, dir, &c);
 }
 
@@ -230,7 +238,10 @@ static Status collect_words(const Words *w, const char *dir)
 static Status verb(Words *w, int n, const char *const *word)
 {
     Args *late;
-    TRY(args_parse(&late, w->arena, &SWEEP, n - 1, (char **)(uintptr_t)(word + 1)));
+    Command *plain = NEW(w->arena, Command, 1);
+    *plain = SWEEP;
+    plain->words = false; /* here options may follow the operand */
+    TRY(args_parse(&late, w->arena, plain, n - 1, (char **)(uintptr_t)(word + 1)));
     w->late = late;
     if (args_help(late)) return command_help(&SWEEP, late);
     if (args_count(late) != 1)

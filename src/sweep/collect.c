@@ -1,5 +1,5 @@
-/* Cells that differ in `seed` alone are one setting.  Its mean and interval are over the seeds that are done (Student's
- * t); one that diverged is a NaN and makes the mean so. */
+/* Cells that differ in `seed` alone are one setting.  Its mean and interval are over the seeds that are done
+ * (Student's t); one that diverged is a NaN and makes the mean so. */
 #include "sweep/collect.h"
 
 #include <math.h>
@@ -38,23 +38,39 @@ static const char *find(int n, const char *const *name, const char *pattern)
     return NULL;
 }
 
-/* Exactly, or behind "validation: ", or the only one with this word in it. */
+/* Exactly, or behind the name of a part, or the only one with this word in it. */
 static const char *metric_like(Arena *a, int n, const char *const *name, const char *by)
 {
-    for (int i = 0; i < n; i++)
-        if (!strcmp(name[i], by)) return name[i];
-    for (int i = 0; i < n; i++)
-        if (!strcmp(name[i], str_print(a, "validation: %s", by))) return name[i];
-    const char *only = NULL;
-    for (int i = 0; i < n; i++) {
+    const char *only = find(n, name, str_print(a, "%s|validation: %s|measures: %s", by, by, by));
+    for (int i = 0; i < n && !only; i++) {
         if (!strstr(name[i], by)) continue;
-        if (only) return NULL;
+        for (int j = i + 1; j < n; j++)
+            if (strstr(name[j], by)) return NULL;
         only = name[i];
     }
     return only;
 }
 
-/* What tunings keep the best evaluation by comes first. */
+/* The first metric that all cells have and that differs between them; else the first that all have, or any has. */
+static const char *telling(const Sums *s, int n, const char *const *name)
+{
+    const char *shared = NULL;
+    for (int i = 0; i < n; i++) {
+        double least = INFINITY, most = -INFINITY;
+        bool all = true;
+        for (int64_t k = 0; k < s->plan->n; k++) {
+            double x = gathered(&s->cell[k], name[i]);
+            if (s->cell[k].state != STATE_DONE) continue;
+            all &= !isnan(x);
+            least = fmin(least, x), most = fmax(most, x);
+        }
+        if (all && least < most) return name[i];
+        if (all && !shared) shared = name[i];
+    }
+    return shared ? shared : name[0];
+}
+
+/* The metric by which a tuning keeps its best evaluation comes first. */
 static Status choose_metric(Sums *s, int n, const char *const *name, const Collect *c)
 {
     static const char LOW[] = "*loss*|*perplexity*|*error*|*nats*|*bits*|*drift*|*change*|*distance*|*seconds*";
@@ -67,10 +83,10 @@ static Status choose_metric(Sums *s, int n, const char *const *name, const Colle
                             list.text, n > 12 ? ", ..." : "");
         }
     } else {
-        static const char *const FIRST[] = {"validation: f1", "validation: perplexity", "validation: loss",
-                                            "validation: *"};
+        static const char *const FIRST[] = {"validation: f1|measures: f1", "validation: perplexity",
+                                            "validation: loss", "validation: *|measures: *"};
         for (int i = 0; i < 4 && !s->metric; i++) s->metric = find(n, name, FIRST[i]);
-        if (!s->metric && n) s->metric = name[0];
+        if (!s->metric && n) s->metric = telling(s, n, name);
     }
     s->lowest = c->direction ? c->direction < 0 : s->metric && str_glob(LOW, s->metric);
     return OK;
@@ -157,7 +173,7 @@ static Status write_all(const Sums *s, const char *dir)
 {
     Folder f = folder_begin(s->arena, str_print(s->arena, "%s/summary", dir), "sweep collect");
     folder_set(&f, "metric", "%s", s->metric ? s->metric : "");
-    TRY(folder_open(&f, true)); /* a summary is made anew of what is there */
+    TRY(folder_open(&f, true)); /* a summary is made anew */
     Status status = summary_write(s, f.path);
     return status ? folder_drop(&f, status) : folder_finish(&f, NULL);
 }

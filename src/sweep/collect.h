@@ -1,5 +1,5 @@
 /* The results of a sweep as one table: a row for each setting, with mean and interval over its seeds, best first, and
- * what it cost.  DIR/summary gets it as table.csv and table.md, every cell as cells.csv, figures and index.html. */
+ * its cost.  DIR/summary gets it as table.csv and table.md, every cell as cells.csv, figures and index.html. */
 #ifndef SWEEP_COLLECT_H
 #define SWEEP_COLLECT_H
 

@@ -1,5 +1,5 @@
-/* Of a setting whose values are numbers a line, else bars.  Other settings that vary are the lines where these are few;
- * where they are many, each value has the best of its rows. */
+/* Of a setting whose values are numbers a line, else bars.  Other settings that vary are the lines where these are
+ * few; where they are many, each value has the best of its rows. */
 #include "sweep/figures.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
-/* Experiments and tunings leave results.json, whose metrics have a mean; a command that prints JSON leaves its numbers.
- * A cell of several experiments has several results, whose metrics begin with the experiment's name. */
+/* Experiments and tunings leave results.json, whose metrics have a mean; a command that prints JSON leaves its
+ * numbers.  A cell of several experiments has several results, whose metrics begin with the experiment's name. */
 #include "sweep/gather.h"
 
 #include <math.h>

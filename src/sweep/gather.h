@@ -1,4 +1,4 @@
-/* What the cells of a sweep have left: metrics, parameters, cost and state. */
+/* The results of the cells of a sweep: metrics, parameters, cost and state. */
 #ifndef SWEEP_GATHER_H
 #define SWEEP_GATHER_H
 

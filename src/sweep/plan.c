@@ -157,17 +157,26 @@ static Status divide(Divider *d)
     return OK;
 }
 
+/* A command that only prints is asked for JSON, whose numbers can be collected. */
+static void ask_for_numbers(Plan *p)
+{
+    const Option *json = option_find(p->command, "json", 4);
+    bool csv = option_find(p->command, "csv", 3) && plan_gives(p, "csv");
+    if (plan_leaves(p) == LEAVES_OUTPUT && json && !plan_gives(p, "json") && !csv) p->option[p->options++] = "--json";
+}
+
 Status plan_read(Plan *p, Arena *a, const Command *sweep, int n, const char *const *word, const char **own,
                  int *n_own)
 {
     *p = (Plan){.command = command_find(word[0]),
-                .option = NEW(a, const char *, n + 1),
+                .option = NEW(a, const char *, n + 2),
                 .operand = NEW(a, const char *, n + 1)};
     if (!p->command || p->command == sweep || p->command->hidden)
         return err_fail(E_CONFIG, "no command \"%.40s\" to sweep; 'vernier --help' lists the commands", word[0]);
     Divider d = {.plan = p, .arena = a, .sweep = sweep, .own = own, .n_own = n_own, .word = word + 1, .n = n - 1};
     space.n = 0;
     TRY(divide(&d));
+    ask_for_numbers(p);
     return check_fixed(p);
 }
 
@@ -502,15 +511,16 @@ static Status extend(Plan *p, Arena *a, const char *dir)
     if (was.command != p->command || !equal(was.options, was.option, p->options, p->option) ||
         !equal(was.operands, was.operand, p->operands, p->operand) || !equal(was.keys, was.key, p->keys, p->key))
         return err_fail(E_CONFIG, "%s holds another sweep (%s); choose another --out", dir, difference(a, &was, p));
-    Cell *all = NEW(a, Cell, was.n + p->n);
+    int64_t n = was.n;
+    Cell *all = NEW(a, Cell, n + p->n);
     if (was.n) memcpy(all, was.cell, (size_t)was.n * sizeof *all);
     for (int64_t i = 0; i < p->n; i++) {
         bool known = false;
         for (int64_t j = 0; j < was.n && !known; j++) known = !strcmp(was.cell[j].name, p->cell[i].name);
-        if (!known) all[was.n++] = p->cell[i];
+        if (!known) all[n++] = p->cell[i];
     }
     p->cell = all;
-    p->n = was.n;
+    p->n = n;
     return OK;
 }
 

@@ -1,5 +1,5 @@
-/* The shell that Slurm starts gets the warning before the limit (--signal=B:) and SIGTERM, hands them on, and waits for
- * the task to save its work: `wait` returns early at each signal, until the process is gone. */
+/* The shell that Slurm starts gets the warning before the limit (--signal=B:) and SIGTERM, hands them on, and
+ * waits for the task to save its work: `wait` returns early at each signal, until the process is gone. */
 #include "sweep/slurm.h"
 
 #include <errno.h>
@@ -66,16 +66,16 @@ static void add_head(Buf *b, const Slurm *s, const Plan *p, Arena *a, const char
 
 static const char BODY[] =
     "pid=$!\n"
-    "trap 'kill -TERM $pid 2>/dev/null' TERM USR1 USR2 HUP\n"
+    "trap 'kill -TERM \"$pid\" 2>/dev/null' TERM USR1 USR2 HUP\n"
     "while :; do # wait returns early at a signal\n"
-    "    wait $pid\n"
+    "    wait \"$pid\"\n"
     "    code=$?\n"
-    "    kill -0 $pid 2>/dev/null || break\n"
+    "    kill -0 \"$pid\" 2>/dev/null || break\n"
     "done\n"
-    "if [ $code = 75 ]; then # the work so far is saved, and a later task of this number continues\n"
+    "if [ \"$code\" = 75 ]; then # the work so far is saved, and a later task of this number continues\n"
     "    scontrol requeue \"$SLURM_JOB_ID\"\n"
     "fi\n"
-    "exit $code\n";
+    "exit \"$code\"\n";
 
 Status slurm_script(const char **text, const Slurm *s, const Plan *p, Arena *a, const char *dir, int64_t n,
                     const int64_t *cell)

@@ -15,8 +15,8 @@ typedef struct {
 /* The script for the listed cells.  E_CONFIG: an option that is no line of a script. */
 Status slurm_script(const char **text, const Slurm *, const Plan *, Arena *, const char *dir, int64_t n,
                     const int64_t *cell);
-/* Writes it to DIR/sweep.sbatch and submits that by sbatch; *job is what sbatch prints.  E_IO: there is no sbatch, or
- * it has rejected the script. */
+/* Writes it to DIR/sweep.sbatch and submits that by sbatch; *job is the number that sbatch prints.  E_IO: there is no
+ * sbatch, or it has rejected the script. */
 Status slurm_submit(const char **job, Arena *, const char *dir, const char *text);
 
 #endif

@@ -107,7 +107,7 @@ static Status add_item(Reader *r, const char *item)
     return add(r, item);
 }
 
-/* Cuts at commas; quotation marks go, and what they enclose is no list and no range. */
+/* Cuts at commas; quotation marks go, and the text between them is no list and no range. */
 static Status add_items(Reader *r, const char *text)
 {
     Buf item = buf_open(r->arena);
@@ -115,7 +115,8 @@ static Status add_items(Reader *r, const char *text)
     char mark = 0;
     for (const char *p = text;; p++) {
         bool ends = !*p || (*p == ',' && !mark);
-        if (!*p && mark) return err_fail(E_CONFIG, "%.80s: the quotation mark %c is not closed", r->word, mark);
+        if (!*p && mark)
+            return err_fail(E_CONFIG, "%.80s: expected a second %c at the end of the value", r->word, mark);
         if (ends) {
             const char *whole = str_copy(r->arena, item.text, item.len);
             TRY(quoted ? add(r, whole) : add_item(r, whole));

@@ -4,7 +4,7 @@
  *   seed=1..5              whole numbers, both ends included; 0..1/0.25 with steps of a quarter
  *   lr=1e-5..1e-3/log5     five values, evenly spaced in the logarithm; /lin5 evenly spaced
  *   seed=1..3,7            both together
- *   tables='a,b',c         what stands in quotation marks is one value
+ *   tables='a,b',c         a text in quotation marks is one value
  *
  * The cells of a sweep are all combinations; the last setting changes fastest. */
 #ifndef SWEEP_SPACE_H

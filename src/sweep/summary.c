@@ -65,7 +65,7 @@ static int columns(const char **out, const Sums *s, const Row *r)
     if (s->verdicts) out[n++] = r ? str_print(a, "%d of %d", r->supported, r->done) : "supported";
     if (any(s, trainable)) out[n++] = r ? text_of(a, r->trainable, "whole") : "trainable parameters";
     if (any(s, seconds)) {
-        out[n++] = r ? str_print(a, "%.3g", r->seconds) : "seconds";
+        out[n++] = r ? text_of(a, r->seconds, "") : "seconds";
         out[n++] = r ? text_of(a, r->peak / 1048576, "whole") : "peak MiB";
     }
     return n;

@@ -90,7 +90,7 @@ Status tune_make(TuneJob *, const char *dir, bool resume);
 /* Files of `dir` that are no part of the result. */
 #define TUNE_SCRATCH                                                                                                 \
     "train.json|train-*.safetensors|best.sha256|metrics.sha256|draft.json|encoder.sha256|encoder.train.safetensors|" \
-    "writer.sha256|trunk.cache"
+    "writer.sha256|trunk.*.cache"
 
 Status tune_commits(TuneJob *); /* the change records of --train and --valid, into train, valid and all */
 

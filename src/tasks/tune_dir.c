@@ -329,12 +329,11 @@ static void remark_shards(const TuneJob *j)
     double steps = (double)tr->traffic.steps;
     if (!tr->traffic.steps) return;
     const char *shared =
-        str_print(j->run, ", %.1f %% of it in exchanges; %.0f messages and %.4g kB a step from each rank",
-                  100 * tr->traffic.exchanging / tr->traffic.seconds, tr->traffic.messages / steps,
-                  tr->traffic.bytes / steps / 1000);
-    tuning_remark(&j->watch, j->run, "%lld shards on %d %s: %.4g s a step%s", (long long)j->t.shards, ranks_size(),
-                  str_plural(ranks_size(), "rank", "ranks"), tr->traffic.seconds / steps,
-                  ranks_size() > 1 ? shared : "");
+        str_print(j->run, ", %.4g s in exchanges; %.0f messages and %.4g kB a step from each rank",
+                  tr->traffic.exchanging / steps, tr->traffic.messages / steps, tr->traffic.bytes / steps / 1000);
+    tuning_remark(&j->watch, j->run, "%lld shards on %d %s: %.4g s a step, %.4g s of processors%s",
+                  (long long)j->t.shards, ranks_size(), str_plural(ranks_size(), "rank", "ranks"),
+                  tr->traffic.seconds / steps, tr->traffic.processor / steps, ranks_size() > 1 ? shared : "");
 }
 
 /* Sets up the training from the options, resumes it if asked, runs it, and saves the predictor. */

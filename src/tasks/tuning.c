@@ -241,7 +241,7 @@ static bool each(const Trainer *tr, const StepStats *stats, void *user)
 
 /* ---- frozen layers */
 
-/* Where the method acts in some layers alone, what is below them runs once for each text. */
+/* Where the method acts in some layers alone, those below run once for each text. */
 static Status open_trunk(Trunk **out, Tuning *t)
 {
     TrunkPlan plan = t->trunk;

@@ -55,7 +55,8 @@ typedef struct Trainer {
     int n_slots;
     struct { /* what ranks have exchanged in sharded steps since the trainer was opened; sent by this one */
         int64_t steps;
-        double messages, bytes, exchanging, seconds; /* of the seconds, those spent in exchanges and waiting */
+        double messages, bytes;
+        double seconds, exchanging, processor; /* in all, of them in exchanges and waiting; of this rank's processors */
     } traffic;
 } Trainer;
 /* Takes the parameters that are trainable now; attach methods and freeze before.  E_CONFIG names the setting. */

@@ -253,10 +253,10 @@ static Status go_back_shards(Trainer *t, Arena *step, const Batch *x, double *su
     return OK;
 }
 
-static void count_traffic(Trainer *t, RanksCount before, double seconds)
+static void count_traffic(Trainer *t, RanksCount before, double seconds, double processor)
 {
     RanksCount now = ranks_count();
-    t->traffic.steps++, t->traffic.seconds += seconds;
+    t->traffic.steps++, t->traffic.seconds += seconds, t->traffic.processor += processor;
     t->traffic.messages += now.messages - before.messages;
     t->traffic.bytes += now.bytes - before.bytes;
     t->traffic.exchanging += now.seconds - before.seconds;
@@ -267,11 +267,11 @@ static Status step_in_shards(Trainer *t, Arena *step, const Batch *x, StepStats 
     ArenaMark mark = arena_mark(step);
     StepStats s = begin_step(t);
     RanksCount before = ranks_count();
-    double start = clock_now();
+    double start = clock_now(), processor = clock_processor();
     Status status = go_back_shards(t, step, x, &s.loss);
     status = end_step(t, &s, start, status, out);
     ranks_check(s.grad_norm);
-    count_traffic(t, before, s.seconds);
+    count_traffic(t, before, s.seconds, clock_processor() - processor);
     arena_drop(step, mark);
     return status;
 }

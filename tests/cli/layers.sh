@@ -1,5 +1,5 @@
 # vernier tune --layers and the trunk cache: the same files with and without it, for any number of threads and after an
-# interruption; what the files say of the layers.  TAP.
+# interruption; the layers in its files.  TAP.
 . tests/cli/tap
 "$VERNIER" data make changes --n 120 --seed 3 --difficulty 0 --quiet --out "$t/c.jsonl" >"$t/out" 2>"$t/err"
 expect 0 'written to' 'a small encoder' tune --task jit --train "$t/c.jsonl" --epochs 1 --max-length 32 \

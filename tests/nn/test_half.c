@@ -274,7 +274,8 @@ static void blocks_compute_like_their_values(void **state)
         if (few.src) few.s = 2, few.src_len = NULL;
         same_params(p);
         assert_true(params_bytes(p.kept->params) < params_bytes(p.wide->params) / 2);
-        same_bytes(run_logits(&arena, &step, p.kept, NULL, &all), run_logits(&arena, &step, p.wide, NULL, &all), name);
+        same_bytes(run_logits(&arena, &step, p.kept, NULL, &all), run_logits(&arena, &step, p.wide, NULL, &all),
+                   name);
         near_values(run_logits(&arena, &step, p.kept, NULL, &few), run_logits(&arena, &step, p.wide, NULL, &few),
                     name);
         arena_close(&step);

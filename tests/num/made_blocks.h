@@ -13,7 +13,7 @@
 static const struct {
     DType type;
     int scale[2];
-} BLOCKS[] = {{Q4_0, {0, -1}},  {Q4_1, {0, 2}},     {Q5_0, {0, -1}}, {Q5_1, {0, 2}}, {Q8_0, {0, -1}},
+} BLOCKS[] = {{Q4_0, {0, -1}},  {Q4_1, {0, 2}},    {Q5_0, {0, -1}}, {Q5_1, {0, 2}}, {Q8_0, {0, -1}},
               {Q2_K, {80, 82}}, {Q3_K, {108, -1}}, {Q4_K, {0, 2}},  {Q5_K, {0, 2}}, {Q6_K, {208, -1}}};
 enum { N_BLOCKS = sizeof BLOCKS / sizeof *BLOCKS };
 

@@ -227,5 +227,5 @@ static void only_few_rows_of_floats_are_taken(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
 SUITE(T(products_are_sums_of_products), T(nothing_but_the_sum_decides), T(widening_is_exact),
-      T(products_with_blocks_are_sums_of_products), T(outputs_of_blocks_are_the_same_alone), T(blocks_are_widened_exactly),
-      T(only_few_rows_of_floats_are_taken))
+      T(products_with_blocks_are_sums_of_products), T(outputs_of_blocks_are_the_same_alone),
+      T(blocks_are_widened_exactly), T(only_few_rows_of_floats_are_taken))

@@ -1,4 +1,4 @@
-/* Methods in some layers alone, and what the frozen layers below them compute, kept in memory or in a file: the same
+/* Methods in some layers alone, and the output of the frozen layers below them, kept in memory or in a file: the same
  * bytes as without, whatever happens to the file. */
 #include "tiny.h"
 

@@ -65,8 +65,17 @@ for task in jit cmg pretrain lm; do
     done
 done
 # shellcheck disable=SC2086
-on 2 $jit --quiet --threads 2 --out "$t/jit-threads"
-same "$t/jit-1" "$t/jit-threads" '... and on 2 ranks of 2 threads'
+{
+    on 2 $jit --quiet --threads 2 --out "$t/jit-threads"
+    same "$t/jit-1" "$t/jit-threads" '... and on 2 ranks of 2 threads'
+    top="tune --task jit --train $t/c.jsonl --encoder $small,layers=2,length=64,steps=12 --epochs 2 --evaluations 2 --layers top:1 --quiet"
+    "$plain" $top --shards 8 --no-trunk-cache --out "$t/top" >"$t/out" 2>"$t/err"
+    result $? 'the last layer alone, without MPI and without a trunk cache'
+    on 3 $top --out "$t/top-memory"
+    same_but_program "$t/top" "$t/top-memory" '... has the same bytes on 3 ranks with a cache'
+    on 2 $top --trunk-cache file --trunk-dir "$t/trunk" --out "$t/top-file"
+    same_but_program "$t/top" "$t/top-file" '... and on 2 with one in a file'
+}
 for how in --json --csv; do
     "$plain" predict "$t/jit" "$t/new.jsonl" $how >"$t/alone" 2>"$t/err"
     for r in 1 2 3 4; do
