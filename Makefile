@@ -288,13 +288,17 @@ $(OUT)/version: force # changes only when the version does, so that a manifest n
 bench: all ## time training steps against this machine's own rate of matrix products
 	@build/vernier bench
 
+# PyTorch and its libraries live in a virtual environment of their own, or where PEERS_PYTHON says; nothing else uses them.
+PEERS ?= build/peers
+PEERS_PYTHON ?= $(PEERS)/bin/python
+bench-peers: all ## the same beside the newest PyTorch, transformers and peft, from PyPI to build/peers (or PEERS_PYTHON)
+	@[ -x '$(PEERS_PYTHON)' ] || { python3 -m venv '$(PEERS)' && \
+	  '$(PEERS)/bin/pip' install --quiet --upgrade torch transformers peft || { rm -rf '$(PEERS)'; false; }; } || \
+	  { echo 'bench-peers: skipped, PyTorch, transformers and peft cannot be installed from PyPI'; exit 0; }; \
+	  [ ! -x '$(PEERS_PYTHON)' ] || '$(PEERS_PYTHON)' tests/bench/peers.py build/vernier
+
 bench-growth: all $(OUT)/tests/bench/growth ## how time and memory grow with size, with exponents: docs/growth.md
 	@sh tests/bench/growth.sh
-
-bench-peers: all ## the same beside PyTorch; installs python3-torch where it is missing
-	@/usr/bin/python3 -c 'import torch' 2>/dev/null || { sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
-	  DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends python3-torch >/dev/null; }
-	@/usr/bin/python3 tests/bench/peers.py build/vernier
 
 # ---- to install, to hand on
 

@@ -35,6 +35,15 @@ Var *op_mul(Tape *, Var *a, Var *b);           /* elementwise, same shape */
 Var *op_scale(Tape *, Var *x, double s);
 Var *op_scale_cols(Tape *, Var *x, Var *s);                 /* x_rc s_c, s (C) */
 Var *op_dropout(Tape *, Var *x, double p, uint64_t stream); /* p = 0 returns x */
+/* Rows of unequal length without padding: rows at[b] .. at[b+1]-1 of a packed value (1,N,C) are those of row b. */
+typedef struct Pack {
+    int64_t b, most;   /* rows of the batch; T, at least the largest count */
+    const int32_t *at; /* (B+1) */
+} Pack;
+Var *op_pack(Tape *, Var *x, const Pack *);   /* (B,T,C) -> (1,N,C) */
+Var *op_unpack(Tape *, Var *x, const Pack *); /* (1,N,C) -> (B,T,C), zeros behind each row */
+/* The elements that op_dropout() would drop of the batch with its padding; pack NULL: op_dropout(). */
+Var *op_dropout_packed(Tape *, Var *x, double p, uint64_t stream, const Pack *);
 Var *op_prepend(Tape *, Var *prefix, Var *x,
                 int64_t skip); /* (P,C),(B,S,C) -> (B,P+S-skip,C): prefix, then x[skip:] */
 Var *op_rows(Tape *, Var *x, const int32_t *index, int64_t b,
@@ -63,8 +72,9 @@ Var *op_gru(Tape *, Var *x, Var *w, Var *bias, const int32_t *len, bool reverse)
  * prefix.  A row that sees no key yields zeros, and zero gradients. */
 typedef struct {
     int heads, head_dim;
-    int kv_heads; /* of k and v; 0: as many as heads */
-    double scale; /* 1/sqrt(D), or 1 in T5 */
+    const Pack *queries, *keys; /* of packed q (1,N,H*D), and of packed k and v; NULL: (B,T,..), (B,S,..) */
+    int kv_heads;               /* of k and v; 0: as many as heads */
+    double scale;               /* 1/sqrt(D), or 1 in T5 */
     bool causal;
     int64_t prefix;
     int64_t window;      /* a query at position p sees content key j only when |p - j| < window; 0: all */

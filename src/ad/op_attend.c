@@ -4,6 +4,7 @@
  *   p = softmax(scale q k' + bias)      y = dropout(p) v */
 #include "ad/attn.h"
 #include "base/err.h"
+#include "num/profile.h"
 
 typedef struct {
     Attend a;
@@ -12,9 +13,11 @@ typedef struct {
 
 Attend attn_shape(const Attn *n, Tensor q, Tensor k, Tensor v, const Var *bias)
 {
-    Attend a = {.b = q.dim[0],
-                .t = q.dim[1],
-                .s = k.dim[1],
+    Attend a = {.b = n->queries ? n->queries->b : q.dim[0],
+                .t = n->queries ? n->queries->most : q.dim[1],
+                .s = n->keys ? n->keys->most : k.dim[1],
+                .q_at = n->queries ? n->queries->at : NULL,
+                .k_at = n->keys ? n->keys->at : NULL,
                 .heads = n->heads,
                 .kv_heads = n->kv_heads ? n->kv_heads : n->heads,
                 .dim = n->head_dim,
@@ -36,6 +39,10 @@ Attend attn_shape(const Attn *n, Tensor q, Tensor k, Tensor v, const Var *bias)
               k.dim[2] == key_width && q.dtype == k.dtype && k.dtype == v.dtype,
           "attention of q %s, k %s, v %s with %d heads of %d and %lld for keys", tensor_shape(q), tensor_shape(k),
           tensor_shape(v), n->heads, n->head_dim, (long long)a.kv_heads);
+    CHECK(!n->queries == !n->keys &&
+              (!n->queries || (n->queries->b == n->keys->b && n->klen && !n->prefix && !n->mask && !n->sees &&
+                               q.dim[1] == a.q_at[a.b] && k.dim[1] == a.k_at[a.b])),
+          "packed attention of q %s and k %s", tensor_shape(q), tensor_shape(k));
     CHECK(a.prefix >= 0 && content >= 0, "a prefix of %lld in %lld keys", (long long)a.prefix, (long long)a.s);
     CHECK(!a.causal || a.qpos || a.t <= content, "%lld causal queries on %lld content keys", (long long)a.t,
           (long long)content);
@@ -99,9 +106,11 @@ static void attend_backward(Tape *t, Var *out)
     Tensor scratch = scratch_open(t, &s->a);
     const AttendSaved f = {in[0]->val.data, in[1]->val.data, in[2]->val.data, in[3] ? in[3]->val.data : NULL,
                            out->val.data,   s->lse.data};
+    double start = profile_enter();
     attend_kernels(out->val.dtype)
         ->bwd(&s->a, (AttendGrads){d[0].data, d[1].data, d[2].data, add[0], add[1], add[2], dbias.data},
               out->grad.data, f);
+    profile_leave(PROFILE_ATTENTION, start);
     tape_free(t, scratch);
     tape_free(t, s->lse);
     for (int i = 0; i < 3; i++) {
@@ -119,8 +128,10 @@ Var *op_attend(Tape *t, Var *q, Var *k, Var *v, Var *bias, Attn n)
     Attend a = attn_shape(&n, q->val, k->val, v->val, bias);
     Tensor y = tape_alloc(t, q->val.dtype, 3, q->val.dim);
     Tensor lse = tape_alloc(t, y.dtype, SHAPE(a.b, a.heads, a.t)), scratch = scratch_open(t, &a);
+    double start = profile_enter();
     attend_kernels(y.dtype)->fwd(&a, y.data, lse.data, q->val.data, k->val.data, v->val.data,
                                  bias ? bias->val.data : NULL);
+    profile_leave(PROFILE_ATTENTION, start);
     tape_free(t, scratch);
     Var *out = tape_push(t, &ATTEND, y, q, k, v, bias, KEEP_0 | KEEP_1 | KEEP_2 | KEEP_3 | KEEP_OUT);
     if (out->needs) {

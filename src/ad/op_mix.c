@@ -11,7 +11,7 @@ static Tensor dropped(Tape *t, const Attend *a, Tensor p)
 {
     if (a->dropout == 0) return p;
     Tensor m = tape_alloc(t, p.dtype, p.rank, p.dim);
-    kernels_of(p.dtype)->dropout(m.data, p.data, a->dropout, a->stream, tensor_count(p), false);
+    kernels_of(p.dtype)->dropout(m.data, p.data, a->dropout, a->stream, 0, tensor_count(p), false);
     return m;
 }
 
@@ -42,7 +42,7 @@ static void mix_backward(Tape *t, Var *out)
         }
     if (aside && v->needs) tape_free(t, p);
     if (aside && probs->needs) {
-        kernels_of(dp.dtype)->dropout(probs->grad.data, dp.data, a->dropout, a->stream, tensor_count(dp), !fresh);
+        kernels_of(dp.dtype)->dropout(probs->grad.data, dp.data, a->dropout, a->stream, 0, tensor_count(dp), !fresh);
         tape_free(t, dp);
     }
 }

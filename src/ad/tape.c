@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "num/kernels.h"
+#include "num/profile.h"
 
 enum { CLASSES = 512 };
 typedef struct Block {
@@ -348,7 +348,9 @@ void tape_backward(Tape *t, Var *scalar)
     if (!scalar->needs) return;
     Tensor g = tape_grad(t, scalar, NULL);
     tensor_set(g, 0, 1);
+    profile_backward(true);
     go_back(t);
+    profile_backward(false);
 }
 
 /* ---- checkpointing */

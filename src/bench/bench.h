@@ -10,6 +10,9 @@ Status bench_text(const Args *, bool lines);
  * Q4_0, and the bound of each: the time of a loop that reads each weight once.  No decoder of one row can be
  * faster. */
 Status bench_generate(bool lines);
+/* tune/epoch: one epoch of LoRA over commits of unequal length, its bound at these rates of forward, dx and dw in
+ * GFLOP/s, and where its time goes. */
+Status bench_epoch(const Args *, const double rate[3], bool lines);
 /* generate/model: the same of a model in a folder or file, with a prompt of 128. */
 Status bench_model(const char *path, bool lines);
 

@@ -296,7 +296,7 @@ static bool wanted(const Args *a, const char *name)
     return !args_count(a);
 }
 
-static const char *const OTHERS[] = {"text/encode", "generate/gpt2", "generate/model"};
+static const char *const OTHERS[] = {"tune/epoch", "text/encode", "generate/gpt2", "generate/model"};
 enum { N_OTHERS = sizeof OTHERS / sizeof *OTHERS };
 
 static const char *name_of(int i)
@@ -312,7 +312,7 @@ static bool matches(const char *glob)
 }
 
 /* Measures the speed of matrix products, then each job against the bound that follows from it. */
-static void bench_steps(const Args *a, bool lines)
+static Status bench_steps(const Args *a, bool lines, bool steps)
 {
     Arena big_arrays = arena_open((size_t)1 << 28);
     if (!lines)
@@ -323,12 +323,13 @@ static void bench_steps(const Args *a, bool lines)
     Rates big = faster(threads, rates(ROBERTA, SLICES, "RoBERTa-base, two slices", &big_arrays, lines));
     Rates small = rates(TOY, ONE, "toy, one thread", &big_arrays, lines);
     arena_close(&big_arrays);
-    if (!lines)
+    if (!lines && steps)
         print_out("\n  %-26s %13s %9s %14s %9s %10s %10s\n", "step", "time", "GFLOP", "sgemm bound", "share",
                   "arena MB", "peak MB");
     fflush(stdout);
     for (int i = 0; i < N_JOBS; i++)
         if (wanted(a, JOBS[i].name)) print_row(&JOBS[i], JOBS[i].toy ? &small : &big, lines);
+    return wanted(a, "tune/epoch") ? bench_epoch(a, big.of, lines) : OK;
 }
 
 static Status bench(const Args *a)
@@ -339,7 +340,7 @@ static Status bench(const Args *a)
             return err_fail(E_CONFIG, "no job matches '%.40s'; `vernier bench --help` lists them", args_at(a, i));
     bool lines = args_given(a, "lines"), steps = false;
     for (int i = 0; i < N_JOBS; i++) steps |= wanted(a, JOBS[i].name);
-    if (steps) bench_steps(a, lines);
+    if (steps || wanted(a, "tune/epoch")) TRY(bench_steps(a, lines, steps));
     if (wanted(a, "text/encode")) TRY(bench_text(a, lines));
     if (args_given(a, "model")) return bench_model(args_text(a, "model", ""), lines);
     return wanted(a, "generate/gpt2") ? bench_generate(lines) : OK;
@@ -355,18 +356,22 @@ static void list_jobs(const Args *a)
 static const Option OPTIONS[] = {
     {"job", "JOB", "run one job alone: seconds, arena and resident peak in MB"},
     {"lines", NULL, "rows for programs: name, seconds, bound, arena MB, resident MB"},
+    {"records", "FILE", "tune/epoch: change records, of which it takes --commits; default: synthetic ones"},
+    {"commits", "N", "tune/epoch: commits in the epoch (default 64, about a minute on two cores)"},
+    {"lengths", "FILE", "tune/epoch: write the lengths of each batch's commits, a line for a batch"},
     {"tokenizer", "PATH", "text/encode: use this model's tokenizer, not one trained on synthetic Java"},
     {"text", "FILE", "text/encode: tokenize this file, not synthetic Java"},
     {"model", "PATH", "generate/model: measure the prompt and the generation of this decoder"},
     {0}};
 static const Command BENCH = {
     .name = "bench",
-    .summary = "measure training steps, tokenizers and generation against this machine's bounds",
+    .summary = "measure training steps, an epoch, tokenizers and generation against this machine's bounds",
     .usage = "[options] [JOB|glob...]",
     .about = "Runs steps of RoBERTa-base (batch 8 x 256) and of a toy model, each in its own "
              "process.  `share` is the time that their matrix products would take at "
-             "OpenBLAS's rate, divided by the measured time.  The last jobs tokenize text and "
-             "generate it.",
+             "OpenBLAS's rate, divided by the measured time.  tune/epoch trains LoRA on commits of "
+             "up to 512 tokens in batches of 16 and prints where its time goes.  The last jobs "
+             "tokenize text and generate it.",
     .example = "vernier bench 'toy/*' roberta/lora",
     .options = OPTIONS,
     .most = -1,

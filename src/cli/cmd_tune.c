@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "cli/tune.h"
 #include "io/json.h"
+#include "num/profile.h"
 #include "train/shards.h"
 
 /* ---- options */
@@ -180,6 +181,21 @@ static Status work(TuneJob *j, Folder *f, const Args *a, const char *out)
     return s;
 }
 
+/* Makes the predictor and, where --profile asks, prints where the time of that went. */
+static Status work_profiled(TuneJob *j, Folder *f, const Args *a, const char *out)
+{
+    if (!args_given(a, "profile")) return work(j, f, a, out);
+    profile_begin();
+    Status s = work(j, f, a, out);
+    const Profile p = profile_end();
+    Buf b = buf_open(j->run);
+    profile_print(&b, &p);
+    const char *line;
+    size_t n;
+    for (const char *rest = b.text; str_next(&rest, "\n", &line, &n);) print_err("%.*s\n", (int)n, line);
+    return s;
+}
+
 static void print_remark(const char *line, void *user)
 {
     (void)user;
@@ -219,7 +235,7 @@ static Status tune(const Args *a)
     TRY(tune_read(&j));
     TRY(output_open(&f, a, "--out", out, 0));
     if (f.done && !args_quiet(a)) print_err("%s is finished; there is nothing to resume\n", out);
-    if (!f.done) TRY(work(&j, &f, a, out));
+    if (!f.done) TRY(work_profiled(&j, &f, a, out));
     return print_measures(&j, a, out);
 }
 
@@ -317,6 +333,7 @@ static const Option OPTIONS[] = {
     {"seed", "N", "random seed (default 33)"},
     {"resume", NULL, "continue a killed run of the same options; this is also the default"},
     OVERWRITE_OPTION,
+    {"profile", NULL, "print where the time goes, by kind of kernel, forward and backward, to standard error"},
     {"json", NULL, "print the measures as JSON"},
     {0}};
 static const Choice CHOICES[] = {{"task", "jit|cmg|lm|pretrain"},

@@ -55,7 +55,7 @@ static bool drops(const Pass *p, Where at)
 
 Var *block_dropout(Pass *p, double rate, Where at, Var *x)
 {
-    return drops(p, at) ? op_dropout(p->tape, x, rate, pass_stream(p, at, "dropout")) : x;
+    return drops(p, at) ? pass_dropout(p, x, rate, pass_stream(p, at, "dropout")) : x;
 }
 
 static bool wants(const Pass *p, Where at, Site site)
@@ -101,8 +101,8 @@ static Projected project_fused(Pass *p, const StackAttention *w, Where at, Var *
     Var *q = block_part(t, w->q, all);
     Var *xq = x;
     if (prune) {
-        q = op_rows(t, q, r->keep, r->b, r->k);
-        if (wants(p, at, SITE_Q)) xq = op_rows(t, x, r->keep, r->b, r->k);
+        q = rows_kept(t, q, r);
+        if (wants(p, at, SITE_Q)) xq = rows_kept(t, x, r);
     }
     return (Projected){
         .q = hook_run(p, w->q->at, xq, q),
@@ -116,7 +116,7 @@ static Projected project(Pass *p, const StackAttention *w, Where at, Var *x, Var
 {
     if (w->qkv && (w->q->run || wants(p, at, SITE_QKV))) return project_fused(p, w, at, x, r, prune);
     Cache *c = p->cache;
-    Projected y = {.q = block_linear(p, w->q, prune ? op_rows(p->tape, x, r->keep, r->b, r->k) : x)};
+    Projected y = {.q = block_linear(p, w->q, prune ? rows_kept(p->tape, x, r) : x)};
     bool cross = at.part == PART_CROSS, known = cross && c && c->memory_keys[at.layer].data;
     if (known) {
         y.k = tape_leaf(p->tape, c->memory_keys[at.layer]);
@@ -155,25 +155,6 @@ static Var *quiet(Pass *p, const Rows *r, Var *q, bool prune)
     return op_rows(p->tape, q, index, r->b, n);
 }
 
-/* The positions of the queries: needed where they are not simply the last rows of the content. */
-static const int32_t *query_positions(Pass *p, const Rows *r, bool prune)
-{
-    if (!prune) return r->at;
-    if (!r->at) return r->keep;
-    int32_t *at = NEW(tape_arena(p->tape), int32_t, r->b * r->k);
-    for (int64_t i = 0; i < r->b * r->k; i++) at[i] = r->keep[i] < 0 ? -1 : r->at[i / r->k * r->t + r->keep[i]];
-    return at;
-}
-
-/* The angles of the queries among those of all rows. */
-static const int32_t *query_angles(Pass *p, const Rows *r, const Turn *w)
-{
-    int32_t *row = NEW(tape_arena(p->tape), int32_t, r->b * r->k);
-    for (int64_t i = 0; i < r->b * r->k; i++)
-        row[i] = r->keep[i] < 0 ? 0 : (int32_t)((i / r->k * r->t + r->keep[i]) % w->rows);
-    return row;
-}
-
 /* Queries and keys as the scores need them: normed head by head, then turned by their positions. */
 static void place(Pass *p, const Stack *s, const StackLayer *l, Projected *y, const Rows *r, bool prune)
 {
@@ -183,7 +164,7 @@ static void place(Pass *p, const Stack *s, const StackLayer *l, Projected *y, co
     if (!s->rope_dims) return;
     Turn turn = r->turn[l->local];
     y->k = op_rope(p->tape, y->k, turn);
-    if (prune) turn.row = query_angles(p, r, &turn);
+    if (prune) turn.row = rows_angles(p, r, &turn);
     y->q = op_rope(p->tape, y->q, turn);
 }
 
@@ -211,7 +192,7 @@ static Var *attention(Pass *p, const Stack *s, const StackAttention *w, Where at
         y.k = through_cache(p, cache_tensor(c, &c->keys[at.layer], y.k, c->room), y.k);
         y.v = through_cache(p, cache_tensor(c, &c->values[at.layer], y.v, c->room), y.v);
     }
-    int64_t n = cross ? source->val.dim[1] : block_content_keys(p, s->part, r);
+    int64_t n = cross || r->pack ? source->val.dim[1] : block_content_keys(p, s->part, r);
     y.k = block_site(p, at, SITE_KEYS, source, y.k);
     y.v = block_site(p, at, SITE_VALUES, source, y.v);
     CHECK(y.k->val.dim[1] >= n && y.v->val.dim[1] == y.k->val.dim[1],
@@ -219,6 +200,8 @@ static Var *attention(Pass *p, const Stack *s, const StackAttention *w, Where at
           (long long)n);
     at.site = SITE_PROBS;
     Attn a = {.heads = s->heads,
+              .queries = prune ? r->kept : r->pack,
+              .keys = r->pack,
               .head_dim = s->head_dim,
               .kv_heads = cross ? 0 : s->kv_heads,
               .window = cross ? 0 : s->layer[at.layer].window,
@@ -228,7 +211,7 @@ static Var *attention(Pass *p, const Stack *s, const StackAttention *w, Where at
               .klen = cross ? r->memory_len : r->len,
               .mask = cross ? NULL : r->mask,
               .sees = cross ? NULL : query_sees(p, r, n, prune),
-              .qpos = cross ? NULL : query_positions(p, r, prune),
+              .qpos = cross ? NULL : rows_positions(p, r, prune),
               .dropout = drops(p, at) ? s->attn_dropout : 0,
               .stream = pass_stream(p, at, "attention")};
     Var *mixed = block_site(p, at, SITE_HEADS, y.q, attend(p, at, y, cross ? NULL : r->bias, a));
@@ -281,7 +264,7 @@ static Var *attention_sublayer(Pass *p, const Stack *s, const StackAttention *w,
     int mark = tape_enter(p->tape);
     at.site = SITE_ATTN_JOIN;
     Var *y = attention(p, s, w, at, begin(p, s, &w->norm, x), r, prune);
-    Var *residual = prune ? op_rows(p->tape, x, r->keep, r->b, r->k) : x;
+    Var *residual = prune ? rows_kept(p->tape, x, r) : x;
     return tape_leave(p->tape, mark, finish(p, s, &w->norm, at, residual, y));
 }
 
@@ -321,9 +304,9 @@ static Var *run_layer(Tape *t, Var *const in[MAX_IN], void *ctx)
     if (r->memory) r->memory = tape_view(t, r->memory); /* all layers share these two */
     if (r->bias) r->bias = tape_view(t, r->bias);
     Var *y = attention_sublayer(p, s, &w->self, self, x, r, prune && !r->bias);
-    if (prune && r->bias) y = op_rows(t, y, r->keep, r->b, r->k);
+    if (prune && r->bias) y = rows_kept(t, y, r);
     if (w->cross.q) y = attention_sublayer(p, s, &w->cross, cross, y, r, false);
-    Var *source = !s->parallel ? y : prune ? op_rows(t, x, r->keep, r->b, r->k) : x;
+    Var *source = !s->parallel ? y : prune ? rows_kept(t, x, r) : x;
     y = ffn_sublayer(p, s, &w->ffn, self, source, y);
     return tape_leave(t, mark, block_site(p, self, SITE_RESID, x, y));
 }
@@ -366,18 +349,18 @@ Var *block_turn_keys(Pass *p, const Stack *s, int layer, Var *keys)
     return op_rope(p->tape, keys, turn);
 }
 
-Var *block_run(Pass *p, const Stack *s, Var *x, const Rows *rows)
+static Var *run_layers(const Pass *p, const Stack *s, Var *x, const Rows *r)
 {
     Tape *t = p->tape;
-    Rows turned = *rows, *r = &turned;
-    if (s->rope_dims) turn_rows(p, s, r);
     Call *calls = NEW(tape_arena(t), Call, s->n);
     int mark = tape_enter(t);
     const Below *w = p->below;
     bool mine = w && w->part == s->part, known = mine && w->in.data, ends = mine && w->out, needs = x->needs;
     if (known) x = tape_leaf(t, w->in);
+    if (r->pack) x = op_pack(t, x, r->pack);
     for (int l = known ? w->layers : 0; l < (ends ? w->layers : s->n); l++) {
         calls[l] = (Call){*p, s, *r, l};
+        calls[l].pass.pack = r->pack;
         Var *bias = r->layer_bias ? r->layer_bias[l] : r->bias;
         if (p->checkpoint && tape_records(t))
             x = tape_checkpoint(t, run_layer, &calls[l], x, r->memory, bias, NULL);
@@ -387,8 +370,20 @@ Var *block_run(Pass *p, const Stack *s, Var *x, const Rows *rows)
         tape_renew(t, mark, x);
     }
     if (ends) *w->out = tensor_copy(tape_arena(t), x->val);
-    if (known && w->layers == s->n && r->keep) x = op_rows(t, x, r->keep, r->b, r->k);
+    if (known && w->layers == s->n && r->keep) x = rows_kept(t, x, r);
     return tape_leave(t, mark, x);
+}
+
+/* Rows of unequal length run without their padding, whose rows of the result are zeros. */
+Var *block_run(Pass *p, const Stack *s, Var *x, const Rows *rows)
+{
+    Tape *t = p->tape;
+    Rows own = *rows, *r = &own;
+    if (s->rope_dims) turn_rows(p, s, r);
+    if (!rows_pack(p, s, r)) return run_layers(p, s, x, r);
+    int mark = tape_enter(t);
+    Var *y = run_layers(p, s, x, r);
+    return tape_leave(t, mark, op_unpack(t, y, r->keep ? r->kept : r->pack));
 }
 
 /* ---- the input of a stack */

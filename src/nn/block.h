@@ -54,6 +54,8 @@ typedef struct {
     Turn turn[2];            /* rotary positions: the angles in layers without and with a window */
     const int32_t *keep;     /* (B,K) rows wanted from the last layer, -1 for none, or NULL: all */
     int64_t k;
+    const Pack *pack, *kept;   /* of all rows and of the kept ones, where they are packed (block_run), or NULL */
+    const int32_t *packed;     /* (B*K) the kept rows among the packed ones */
     Var *bias;                 /* T5: (H,T,n) added to the scores of self-attention, or NULL */
     Var **layer_bias;          /* UMT5: such a bias of each layer, in the place of one for all; or NULL */
     Var *memory;               /* the encoder's result (B,S,C), or NULL */
@@ -79,6 +81,12 @@ void rows_limit(Pass *, Rows *r, Part, const int32_t *len, const uint8_t *mask);
 void rows_see(Pass *, Rows *r, Part, const Batch *);
 /* Sets the kept rows; NULL keeps all but the prompt. */
 void rows_keep(Pass *, Rows *r, const int32_t *keep, int64_t k);
+/* Sets pack, kept and packed where the rows can leave their padding out; false: they cannot, or have too little. */
+bool rows_pack(const Pass *, const Stack *, Rows *r);
+Var *rows_kept(Tape *, Var *x, const Rows *); /* the kept rows of x, which has all */
+/* The positions of the queries, where they are not simply the last rows of the content, and their angles. */
+const int32_t *rows_positions(Pass *, const Rows *, bool prune);
+const int32_t *rows_angles(Pass *, const Rows *, const Turn *);
 /* The input of cross-attention: the encoder's result, whose virtual rows are visible. */
 void rows_memory(Pass *, Rows *r, Var *memory, const Batch *);
 /* x plus learned positions: row i of the table's position `offset` + i, shifted as the hooks require;

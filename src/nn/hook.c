@@ -5,13 +5,14 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "ad/op.h"
 #include "base/rng.h"
 
 typedef struct {
     Where rule;
     HookFn *fn;
     void *user;
-    bool observes;
+    bool observes, by_row;
 } Hook;
 
 typedef struct {
@@ -64,12 +65,17 @@ static void add(Hooks *h, Hook hook)
 
 void hook_add(Hooks *h, Where rule, HookFn *fn, void *user)
 {
-    add(h, (Hook){rule, fn, user, false});
+    add(h, (Hook){rule, fn, user});
+}
+
+void hook_add_rows(Hooks *h, Where rule, HookFn *fn, void *user)
+{
+    add(h, (Hook){rule, fn, user, .by_row = true});
 }
 
 void hook_observe(Hooks *h, Where rule, HookFn *fn, void *user)
 {
-    add(h, (Hook){rule, fn, user, true});
+    add(h, (Hook){rule, fn, user, .observes = true});
 }
 
 void hooks_clear_from(Hooks *h, int n)
@@ -148,6 +154,16 @@ bool hook_wants(const Hooks *h, Where at)
     return false;
 }
 
+bool hooks_by_row(const Hooks *h, Part part)
+{
+    for (int i = 0; i < hooks_n(h); i++) {
+        const Hook *k = &h->at[i];
+        bool within = k->rule.layer != LAYER_EMBED && k->rule.site != SITE_EMBED && k->rule.site != SITE_LOGITS;
+        if (within && (k->rule.part == part || k->rule.part == PART_ANY) && !k->by_row) return false;
+    }
+    return true;
+}
+
 Var *hook_run(Pass *p, Where at, Var *in, Var *out)
 {
     bool silent = tape_replays(p->tape);
@@ -166,6 +182,14 @@ uint64_t pass_stream(const Pass *p, Where at, const char *purpose)
     uint64_t place =
         (uint64_t)at.site + (uint64_t)SITE_COUNT * ((uint64_t)at.part + PART_COUNT * (uint64_t)(at.layer + 1));
     return rng_mix(rng_stream(p->seed, purpose), place);
+}
+
+/* A value of the kept rows alone is not packed as all rows are. */
+Var *pass_dropout(const Pass *p, Var *x, double rate, uint64_t stream)
+{
+    const Pack *k = p->pack;
+    bool packed = k && x->val.rank == 3 && x->val.dim[0] == 1 && x->val.dim[1] == k->at[k->b];
+    return op_dropout_packed(p->tape, x, p->train ? rate : 0, stream, packed ? k : NULL);
 }
 
 /* ---- the stock of analysis */

@@ -53,6 +53,7 @@ const char *part_name(Part); /* "encoder", "decoder", "cross" */
 
 struct Cache;
 struct Below;
+struct Pack;
 typedef struct Hooks Hooks;
 typedef struct { /* one forward pass */
     Tape *tape;
@@ -63,12 +64,17 @@ typedef struct { /* one forward pass */
     bool checkpoint;           /* keep only each layer's input and run the layer again when going back */
     const struct Below *below; /* begins above frozen layers whose result is known (nn/trunk.h), or NULL */
     const double *share;       /* of the terms of a loss in a part of a batch (train/train.h), or NULL: 1 each */
+    const struct Pack *pack;   /* within a stack that runs without padding; set by block_run() */
 } Pass;
+/* Dropout of a value within a pass, with p 0 when not training; packed or not, the same elements are dropped. */
+Var *pass_dropout(const Pass *, Var *x, double p, uint64_t stream);
 uint64_t pass_stream(const Pass *, Where, const char *purpose); /* a dropout stream for one place */
 
 typedef Var *HookFn(Pass *, Where, Var *in, Var *out, void *user);
 Hooks *hooks_new(Arena *run);
-void hook_add(Hooks *, Where rule, HookFn *, void *user);     /* an adapting or intervening hook */
+void hook_add(Hooks *, Where rule, HookFn *, void *user); /* an adapting or intervening hook */
+/* The same for a hook that treats each row (.., C) by itself, whatever their shape: a batch may be packed for it. */
+void hook_add_rows(Hooks *, Where rule, HookFn *, void *user);
 void hook_observe(Hooks *, Where rule, HookFn *, void *user); /* silent during recomputation */
 void hooks_clear_from(Hooks *, int n);                        /* drop all hooks added after the first n */
 int hooks_n(const Hooks *);
@@ -81,8 +87,9 @@ void hooks_read_virtual(Hooks *);
 bool hooks_reads_virtual(const Hooks *);
 /* Where such a pass reads the parameter `of`, it reads fn(of): adapters of matrices that no site surrounds. */
 void hooks_derive(Hooks *, const Param *of, Var *(*fn)(Tape *, Var *base, void *user), void *user);
-void pass_begin(const Pass *);         /* gives the tape these; model_*() call it, callers of an Arch's own do */
-bool hook_wants(const Hooks *, Where); /* does any rule match? */
+void pass_begin(const Pass *);          /* gives the tape these; model_*() call it, callers of an Arch's own do */
+bool hook_wants(const Hooks *, Where);  /* does any rule match? */
+bool hooks_by_row(const Hooks *, Part); /* all hooks within the layers of a stack treat each row by itself */
 Var *hook_run(Pass *, Where, Var *in, Var *out);
 
 /* ---- the stock of analysis */

@@ -11,7 +11,7 @@
 
 /* One batch, padded on the right.  Pointers are to arrays owned by the caller that outlive the step.
  * keep: when only some positions are scored or pooled, the last layer computes queries, feed-forward and head for
- * those alone; hidden states and targets then have shape (B,K). */
+ * those alone; hidden states and targets then have shape (B,K). Rows behind a length must not be read or scored. */
 typedef struct {
     int64_t b, t, s, k;
     const int32_t *ids, *len; /* (B,T) tokens of the encoder, or of the decoder where there is one; (B) or NULL */

@@ -13,6 +13,10 @@
  * Element (b,h,i,j) of the map is dropped by dropout's decision number ((b*H + h)*T + i)*S + j, so that dropping
  * a map that stands whole gives the same.  Keys that no query reaches do not change any result, whatever they are.
  *
+ * Packed: with `q_at` the queries of row b are rows q_at[b] .. q_at[b+1]-1 of q and y (N,H*D), and `t` is the largest
+ * count; `k_at` says the same of k and v and `s`, and klen then holds the counts.  Nothing is computed for rows that
+ * are not there, whose places in lse stay unwritten.
+ *
  * As in kernels.h there is a reference (attend_ref.inc, in double) for both dtypes and a fast F32 version
  * (attend_fast.inc) compiled per instruction set.  Slices (b,h) run in parallel and own their outputs; going back,
  * one thread takes the query heads of a key/value head in order, and the bias's gradient is summed over b in
@@ -36,6 +40,8 @@ typedef struct {
     const int32_t *qpos; /* (B,T) or NULL */
     const uint8_t *mask; /* (B,n) or NULL */
     const uint8_t *sees; /* (B,T,n) or NULL */
+    const int32_t *q_at; /* (B+1) or NULL */
+    const int32_t *k_at; /* (B+1) or NULL */
     double dropout;
     uint64_t stream;
     int threads;   /* of the parallel loop: attend_threads() */
@@ -69,6 +75,20 @@ static inline int64_t attend_kv_heads(const Attend *a)
 static inline int64_t attend_group(const Attend *a)
 {
     return a->heads / attend_kv_heads(a);
+}
+
+/* The queries of row b, the row of q where they begin, and the row of k where its keys do. */
+static inline int64_t attend_queries(const Attend *a, int64_t b)
+{
+    return a->q_at ? a->q_at[b + 1] - a->q_at[b] : a->t;
+}
+static inline int64_t attend_query_row(const Attend *a, int64_t b)
+{
+    return a->q_at ? a->q_at[b] : b * a->t;
+}
+static inline int64_t attend_key_row(const Attend *a, int64_t b)
+{
+    return a->k_at ? a->k_at[b] : b * a->s;
 }
 
 /* Query i of row b sees keys 0..prefix-1 and from..reach-1 at most, all of them unless `mask` or `sees` hides some.

@@ -1,15 +1,17 @@
 /* Which elements dropout keeps, for kernels that draw the mask themselves.
  *
- * One Philox block holds eight 16-bit decisions.  Elements go in groups of 128 = 16 blocks x 8 decisions: element
- * e of group G reads decision e / 16 of block 16 G + e % 16, so that sixteen neighbours take the same word of
- * sixteen consecutive blocks and a vector unit draws them together.  An element is dropped when its decision is
- * below cut = round(65536 p): p has a resolution of 2^-16, and the gain of the kept elements is 1/(1-p) for the p
- * that is drawn, so the expectation is exact. */
+ * An element is dropped when a decision of 16 bits is below cut = round(65536 p): p has a resolution of 2^-16, and
+ * the gain of the kept elements is 1/(1-p) for the p that is drawn, so the expectation is exact.  The upper byte
+ * decides but for one element in 256, where it equals that of the cut.  So elements go in groups of 128 that share
+ * eight blocks of Philox4x32-7, the fewest rounds that pass all of BigCrush (Salmon et al., SC 2011): element e of
+ * group G has byte e of the words of blocks 8 G .. 8 G + 7, first words first, so that a vector unit draws eight
+ * blocks together.  An element whose byte ties takes its lower byte from a block of its own. */
 #ifndef NUM_DROPOUT_H
 #define NUM_DROPOUT_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/rng.h"
 
@@ -23,43 +25,59 @@ static inline double dropout_gain(uint32_t cut)
     return cut < 65536 ? 65536.0 / (65536.0 - cut) : 0;
 }
 
-static inline bool dropout_keeps(uint32_t cut, uint64_t stream, int64_t index)
+enum { DROPOUT_GROUP = 128, DROPOUT_BLOCKS = 8, DROPOUT_ROUNDS = 7 };
+
+static inline RngBlock dropout_block(uint64_t stream, uint32_t low, uint32_t high)
 {
-    uint64_t i = (uint64_t)index, e = i % 128;
-    RngBlock b = rng_block(stream, i / 128 * 16 + e % 16);
-    uint32_t word = b.v[e / 32];
-    return (e / 16 % 2 ? word >> 16 : word & 0xffff) >= cut;
+    uint32_t c0 = low, c1 = high, c2 = 0, c3 = 0, k0 = (uint32_t)stream, k1 = (uint32_t)(stream >> 32);
+#pragma GCC unroll 7
+    for (int round = 0; round < DROPOUT_ROUNDS; round++) {
+        uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
+        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+        c1 = (uint32_t)p1;
+        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+        c3 = (uint32_t)p0;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    return (RngBlock){{c0, c1, c2, c3}};
 }
 
-/* The factors, 0 or gain, of elements 128 group .. 128 group + 127: ten rounds of Philox4x32 on sixteen counters at a
- * time, written so that it vectorises. */
+/* The decision of a tie: element `index` of a stream, among counters that no group reaches. */
+static inline bool dropout_tie_keeps(uint32_t cut, uint64_t stream, uint64_t index)
+{
+    return (dropout_block(stream, (uint32_t)index, (uint32_t)(index >> 32) | 1u << 31).v[0] & 0xff) >= (cut & 0xff);
+}
+
+static inline bool dropout_keeps(uint32_t cut, uint64_t stream, int64_t index)
+{
+    uint64_t i = (uint64_t)index, e = i % DROPOUT_GROUP;
+    uint64_t block = i / DROPOUT_GROUP * DROPOUT_BLOCKS + e / 4 % DROPOUT_BLOCKS;
+    RngBlock b = dropout_block(stream, (uint32_t)block, (uint32_t)(block >> 32));
+    uint8_t byte[4];
+    memcpy(byte, &b.v[e / 32], sizeof byte);
+    uint32_t high = cut >> 8, own = byte[e % 4];
+    return own == high ? dropout_tie_keeps(cut, stream, i) : own > high;
+}
+
+/* The factors, 0 or gain, of elements 128 group .. 128 group + 127. */
 static inline void dropout_factors(float *factor, uint32_t cut, uint64_t stream, uint64_t group)
 {
-    uint32_t word[4][16], low = (uint32_t)(group * 16), high = (uint32_t)(group * 16 >> 32);
+    uint64_t block = group * DROPOUT_BLOCKS;
+    uint32_t word[4][DROPOUT_BLOCKS], high = cut >> 8;
+    uint8_t byte[DROPOUT_GROUP];
     float gain = (float)dropout_gain(cut);
 #pragma omp simd
-    for (uint32_t l = 0; l < 16; l++) {
-        uint32_t c0 = low + l, c1 = high, c2 = 0, c3 = 0, k0 = (uint32_t)stream, k1 = (uint32_t)(stream >> 32);
-#pragma GCC unroll 10
-        for (int round = 0; round < 10; round++) {
-            uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
-            c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-            c1 = (uint32_t)p1;
-            c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-            c3 = (uint32_t)p0;
-            k0 += 0x9E3779B9u;
-            k1 += 0xBB67AE85u;
-        }
-        word[0][l] = c0;
-        word[1][l] = c1;
-        word[2][l] = c2;
-        word[3][l] = c3;
+    for (uint32_t l = 0; l < DROPOUT_BLOCKS; l++) {
+        RngBlock b = dropout_block(stream, (uint32_t)block + l, (uint32_t)(block >> 32));
+        word[0][l] = b.v[0], word[1][l] = b.v[1], word[2][l] = b.v[2], word[3][l] = b.v[3];
     }
-    for (int d = 0; d < 8; d++) {
-        int shift = d % 2 * 16;
+    memcpy(byte, word, sizeof byte);
 #pragma omp simd
-        for (int l = 0; l < 16; l++) factor[d * 16 + l] = (word[d / 2][l] >> shift & 0xffff) < cut ? 0 : gain;
-    }
+    for (int e = 0; e < DROPOUT_GROUP; e++) factor[e] = byte[e] < high ? 0 : gain;
+    if (!(cut & 0xff)) return; /* then a tie is kept, and p = 1 has none */
+    for (const uint8_t *at = byte, *end = byte + sizeof byte; (at = memchr(at, (int)high, (size_t)(end - at))); at++)
+        if (!dropout_tie_keeps(cut, stream, group * DROPOUT_GROUP + (uint64_t)(at - byte))) factor[at - byte] = 0;
 }
 
 #endif

@@ -17,7 +17,7 @@
 
 #include "base/err.h"
 #include "num/bf16.h"
-#include "num/kernels.h"
+#include "num/profile.h"
 
 enum { SLICES = 16, LENGTH = 512, SHORTEST = 96, ALIGN = 16, GRAIN = 1 << 22 };
 
@@ -143,10 +143,9 @@ static int64_t slice_count(int64_t m, int64_t n, int64_t k, int64_t length)
     return slices;
 }
 
-void gemm_parallel(DType dtype, int64_t m, int64_t n, int64_t k, double alpha, Mat a, Mat b, double beta, void *c,
-                   int64_t ldc)
+static void multiply(DType dtype, int64_t m, int64_t n, int64_t k, double alpha, Mat a, Mat b, double beta, void *c,
+                     int64_t ldc)
 {
-    CHECK(dtype == F32 || dtype == F64 || dtype == BF16, "no matrix product for %s", dtype_name(dtype));
     bool rows = m >= n;
     int64_t length = rows ? m : n, slices = slice_count(m, n, k, length);
     int64_t each = (length + slices * ALIGN - 1) / (slices * ALIGN) * ALIGN;
@@ -167,4 +166,13 @@ void gemm_parallel(DType dtype, int64_t m, int64_t n, int64_t k, double alpha, M
             gemm_serial(dtype, m, len, k, alpha, p, q, beta, (void *)skip(dtype_of_sums(dtype), c, first), ldc);
         }
     }
+}
+
+void gemm_parallel(DType dtype, int64_t m, int64_t n, int64_t k, double alpha, Mat a, Mat b, double beta, void *c,
+                   int64_t ldc)
+{
+    CHECK(dtype == F32 || dtype == F64 || dtype == BF16, "no matrix product for %s", dtype_name(dtype));
+    double start = profile_enter();
+    multiply(dtype, m, n, k, alpha, a, b, beta, c, ldc);
+    profile_leave(PROFILE_PRODUCTS, start);
 }

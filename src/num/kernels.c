@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "num/fast.h"
+#include "num/profile.h"
 
 const char *const ACT_NAMES[ACTS] = {"none", "relu", "gelu", "gelu_tanh", "silu", "tanh"};
 
@@ -50,6 +51,6 @@ const char *kernels_name(void)
 const Kernels *kernels_of(DType dtype)
 {
     CHECK(dtype == F32 || dtype == F64, "no kernels for %s", dtype_name(dtype));
-    if (dtype == F64) return &KERNELS_REF_F64;
-    return reference ? &KERNELS_REF_F32 : fast.table;
+    const Kernels *table = dtype == F64 ? &KERNELS_REF_F64 : reference ? &KERNELS_REF_F32 : fast.table;
+    return profile_runs ? profile_kernels(table) : table;
 }

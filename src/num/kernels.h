@@ -35,8 +35,8 @@ typedef struct {
     void (*dot_cols)(void *ds, const void *dy, const void *x, int64_t r, int64_t c); /* ds_c += sum_r dy x */
     void (*sum_cols)(void *db, const void *dy, int64_t r, int64_t c);                /* db_c += sum_r dy */
     /* y = x keep/(1-p), p in steps of 2^-16; keep is a function of (stream, index) alone (num/dropout.h), the same in
-     * every table, so the same call is its own backward */
-    void (*dropout)(void *y, const void *x, double p, uint64_t stream, int64_t n, bool add);
+     * every table, so the same call is its own backward; the first element has the number `first` */
+    void (*dropout)(void *y, const void *x, double p, uint64_t stream, int64_t first, int64_t n, bool add);
     /* z = x + residual (NULL: x); LayerNorm when b is given, RMSNorm when NULL:
      * xhat = (z - mean) rstd, y = xhat g + b.
      * xhat (R,C) and rstd (R) are written when not NULL: the backward needs them. */

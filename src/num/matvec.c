@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "num/kernels.h"
+#include "num/profile.h"
 
 enum {
     GRAIN = 1 << 17, /* multiplications below which waking a thread costs more than it saves */
@@ -25,7 +25,7 @@ bool matvec_takes(DType dtype, int64_t rows)
     return dtype == F32 && rows > 0 && rows <= MATVEC_ROWS && !kernels_are_reference();
 }
 
-void matvec(const Matvec *m)
+static void multiply(const Matvec *m)
 {
     const MatvecKernels *k = kernels();
     int64_t block = dtype_block(m->held), unit = m->in_out && block > UNIT ? block : UNIT;
@@ -44,6 +44,13 @@ void matvec(const Matvec *m)
         int64_t first = units * i / threads * unit, end = units * (i + 1) / threads * unit;
         k->product(m, first, end < m->o ? end : m->o);
     }
+}
+
+void matvec(const Matvec *m)
+{
+    double start = profile_enter();
+    multiply(m);
+    profile_leave(PROFILE_PRODUCTS, start);
 }
 
 void widen(float *to, const void *from, DType held, int64_t n)

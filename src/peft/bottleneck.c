@@ -59,7 +59,7 @@ static Var *adapter_hook(Pass *p, Where at, Var *x, Var *s, void *user)
         op_linear(t, own_norm(t, &a->before, z), tape_param(t, a->down), OUT_IN, tape_param(t, a->down_bias), a->act);
     Var *o = op_linear(t, low, tape_param(t, a->up), OUT_IN, tape_param(t, a->up_bias), ACT_NONE);
     o = learned_scale(a, t, o);
-    if (p->train) o = op_dropout(t, o, a->dropout, pass_stream(p, at, "adapter"));
+    o = pass_dropout(p, o, a->dropout, pass_stream(p, at, "adapter"));
     double scale = a->scale;
     if (a->after.gain) { /* the norm comes after the scale */
         o = own_norm(t, &a->after, scale == 1 ? o : op_scale(t, o, scale));
@@ -141,7 +141,7 @@ static void attach_one(const Bottleneck *b, Model *m, Hooks *hooks, const PeftCo
         a->learned = place_param(m, b->method, at, NAMED("scale"), (Init){INIT_ONE, 0},
                                  SHAPE(cfg->scaling == SCALE_CHANNEL ? c : 1));
 #undef NAMED
-    hook_add(hooks, at, adapter_hook, a);
+    hook_add_rows(hooks, at, adapter_hook, a);
 }
 
 Status bottleneck_attach(const Bottleneck *b, Model *m, Hooks *hooks, const PeftConfig *cfg)

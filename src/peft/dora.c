@@ -47,7 +47,7 @@ static Var *dora_hook(Pass *p, Where at, Var *in, Var *out, void *user)
     Tape *t = p->tape;
     int mark = tape_enter(t);
     Var *a = tape_param(t, d->a), *b = tape_param(t, d->b), *bias = d->with_bias ? NULL : bias_of(t, l);
-    Var *x = p->train ? op_dropout(t, in, d->dropout, pass_stream(p, at, "dora")) : in;
+    Var *x = pass_dropout(p, in, d->dropout, pass_stream(p, at, "dora"));
     Var *low = op_linear(t, x, a, OUT_IN, NULL, ACT_NONE);
     Var *z = op_add(t, out, d->scale, op_linear(t, low, b, OUT_IN, NULL, ACT_NONE));
     const WeightRows rows = {l->layout, l->first, l->run, l->step};
@@ -96,7 +96,7 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
         if (lora_is_outer(l))
             lora_derive(m, hooks, l, d->a, d->b, d->m, d->scale, d->held);
         else
-            hook_add(hooks, l->at, dora_hook, d);
+            hook_add_rows(hooks, l->at, dora_hook, d);
     }
     lora_bias_train(m, cfg);
     return token_rows_attach(m, hooks, cfg, "dora");

@@ -92,8 +92,9 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
     for (Where at = PLACE_FIRST; place_next(m, cfg, &at);)
         for (int k = 0; k < N_KINDS; k++)
             if (is_there(m, cfg, at, k))
-                hook_add(hooks, place_at(at, KINDS[k].site), ia3_hook,
-                         place_param(m, "ia3", at, KINDS[k].what, (Init){INIT_ONE, 0}, SHAPE(size_of(m, at, k))));
+                hook_add_rows(
+                    hooks, place_at(at, KINDS[k].site), ia3_hook,
+                    place_param(m, "ia3", at, KINDS[k].what, (Init){INIT_ONE, 0}, SHAPE(size_of(m, at, k))));
     return OK;
 }
 

@@ -159,7 +159,7 @@ static Var *lora_hook(Pass *p, Where at, Var *in, Var *out, void *user)
     const Lora *r = user;
     Tape *t = p->tape;
     int mark = tape_enter(t);
-    Var *x = p->train ? op_dropout(t, in, r->dropout, pass_stream(p, at, "lora")) : in;
+    Var *x = pass_dropout(p, in, r->dropout, pass_stream(p, at, "lora"));
     Var *low = op_linear(t, x, tape_param(t, r->a), OUT_IN, NULL, ACT_NONE);
     Var *delta = op_linear(t, low, tape_param(t, r->b), OUT_IN, tape_param(t, r->bias), ACT_NONE);
     return tape_leave(t, mark, op_add(t, out, r->scale, delta));
@@ -191,7 +191,7 @@ static Status attach_one(Model *m, Hooks *hooks, const PeftConfig *cfg, const Li
     if (lora_is_outer(l))
         attach_outside(m, hooks, l, r);
     else
-        hook_add(hooks, l->at, lora_hook, r);
+        hook_add_rows(hooks, l->at, lora_hook, r);
     return OK;
 }
 

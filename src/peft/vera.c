@@ -26,7 +26,7 @@ static Var *vera_hook(Pass *p, Where at, Var *in, Var *out, void *user)
     const Linear *l = v->linear;
     Tape *t = p->tape;
     int mark = tape_enter(t);
-    Var *x = p->train ? op_dropout(t, in, v->dropout, pass_stream(p, at, "vera")) : in;
+    Var *x = pass_dropout(p, in, v->dropout, pass_stream(p, at, "vera"));
     Var *a = tape_leaf(t, v->a->val), *b = tape_leaf(t, v->b->val);
     if (tensor_last(a->val) != l->in) a = op_cols(t, a, 0, l->in);
     Var *low = op_scale_cols(t, op_linear(t, x, a, OUT_IN, NULL, ACT_NONE), tape_param(t, v->d));
@@ -54,7 +54,7 @@ static Status attach(Model *m, Hooks *hooks, const PeftConfig *cfg)
         v->d = param_add(m->params, lora_name(m, "vera", l, "d"), (Init){INIT_ONE, 0}, SHAPE(r));
         v->scale = param_add(m->params, lora_name(m, "vera", l, "b"), (Init){INIT_ZERO, 0}, SHAPE(l->out));
         tensor_fill(v->d->val, 0.1);
-        hook_add(hooks, l->at, vera_hook, v);
+        hook_add_rows(hooks, l->at, vera_hook, v);
     }
     return OK;
 }

@@ -450,6 +450,52 @@ static void fast_windows_and_groups_match_the_reference(void **state)
     }
 }
 
+/* Rows first[b] .. first[b]+len[b]-1 of `from` (rows of `width`) become rows to[b] .. of the result's rows. */
+static Tensor rows_moved(Tensor from, const int32_t *first, const int32_t *to, const int32_t *len, int64_t b,
+                         int64_t rows)
+{
+    int64_t width = tensor_last(from);
+    Tensor y = tensor_zero(&run, from.dtype, SHAPE(1, rows, width));
+    for (int64_t i = 0; i < b; i++)
+        for (int64_t j = 0; j < len[i] * width; j++)
+            tensor_set(y, to[i] * width + j, tensor_get(from, first[i] * width + j));
+    return y;
+}
+
+/* Packed rows in the fast kernels against padded rows in the reference: the same values, gradients and masks. */
+static void packed_rows_match_padded_ones(void **state)
+{
+    (void)state;
+    enum { N = 6, T = 512 };
+    static const int32_t LEN[2][N] = {{1, 7, 8, 9, 511, 512}, {512, 1, 9, 511, 8, 7}};
+    for (int i = 0; i < 4; i++) {
+        const int32_t *len = LEN[i % 2];
+        int32_t packed[N + 1] = {0}, padded[N];
+        Case c = {NAMED("packed", N, T, T), .a = {.heads = 2, .head_dim = i % 2 ? 9 : 16, .scale = 0.3}};
+        c.a.klen = len;
+        c.a.dropout = i > 1 ? 0.2 : 0;
+        for (int b = 0; b < N; b++) packed[b + 1] = packed[b] + len[b], padded[b] = b * T;
+        Tensor in[4], few[4];
+        Table table[3];
+        inputs(&c, F32, in);
+        Tensor dy = some(F32, "dy", 3, in[0].dim);
+        for (int k = 0; k < 3; k++) few[k] = rows_moved(in[k], padded, packed, len, N, packed[N]);
+        few[3] = in[3];
+        Tensor few_dy = rows_moved(dy, padded, packed, len, N, packed[N]);
+        dy = tensor_reshape(rows_moved(few_dy, packed, padded, len, N, N * T), 3, in[0].dim); /* zeros at padding */
+        Outcome want = outcome(&ATTEND_REF_F32, shape_of(&c), in, false, dy, false);
+        Attend a = shape_of(&c);
+        a.q_at = a.k_at = packed;
+        for (int k = -1, n = tables(table); k < n; k++) {
+            Outcome got = outcome(k < 0 ? &ATTEND_REF_F32 : table[k].kernels, a, few, false, few_dy, false);
+            EXPECT_NEAR(got.y, rows_moved(want.y, padded, packed, len, N, packed[N]), 2e-5);
+            EXPECT_NEAR(got.dq, rows_moved(want.dq, padded, packed, len, N, packed[N]), 2e-5);
+            EXPECT_NEAR(got.dk, rows_moved(want.dk, padded, packed, len, N, packed[N]), 2e-5);
+            EXPECT_NEAR(got.dv, rows_moved(want.dv, padded, packed, len, N, packed[N]), 2e-5);
+        }
+    }
+}
+
 /* ---- groups and windows in other words */
 
 static Tensor repeated(const Case *c, Tensor x)
@@ -632,7 +678,7 @@ SUITE(cmocka_unit_test(both_paths_follow_the_definition), cmocka_unit_test(paths
       cmocka_unit_test(fused_gradients), cmocka_unit_test(open_gradients), cmocka_unit_test(one_input_in_three_roles),
       cmocka_unit_test(one_map_used_twice), cmocka_unit_test(rows_that_see_nothing),
       cmocka_unit_test(a_prefix_only_scales_content_attention), cmocka_unit_test(fast_kernels_match_the_reference),
-      cmocka_unit_test(fast_windows_and_groups_match_the_reference),
+      cmocka_unit_test(fast_windows_and_groups_match_the_reference), cmocka_unit_test(packed_rows_match_padded_ones),
       cmocka_unit_test(grouped_heads_are_repeated_heads), cmocka_unit_test(a_window_is_a_mask),
       cmocka_unit_test(keys_outside_every_window_do_not_show), cmocka_unit_test(long_rows),
       cmocka_unit_test(keys_beyond_the_length_are_never_read), cmocka_unit_test(the_kernel_choice_is_heeded),

@@ -1,20 +1,22 @@
-"""The steps of `vernier bench` in PyTorch, side by side.
+"""The jobs of `vernier bench` in PyTorch, transformers and peft, side by side: `make bench-peers`.
 
-    python3 tests/bench/peers.py build/vernier [JOB...]     the table
-    python3 tests/bench/peers.py --job roberta/lora THREADS                   one job: seconds, peak MB
+    python3 tests/bench/peers.py build/vernier [JOB...]         the table; COMMITS, RECORDS and ROUNDS from the environment
+    python3 tests/bench/peers.py --job roberta/lora 2 3 sdpa    one job: threads, rounds, way; seconds, peak MB
 
-Same shapes, same trainable parts, same dropout, same optimiser (clip 1, AdamW), float32, random weights and ids.
-The models are written as the Transformers library writes them.  Every job runs in a process of its own; PyTorch's
-is tried with one thread and two, and under OpenBLAS's own choice of kernels and OPENBLAS_CORETYPE=SkylakeX (OpenBLAS
-does not know every recent processor); the best counts.
+Steps: same shapes, same trainable parts, same dropout, same optimiser (clip 1, AdamW), float32, random weights and ids.
+The models are written as the transformers library writes them.  The epoch and the features run transformers (and peft)
+themselves, on batches of the lengths that `vernier bench --lengths` wrote.  Every job runs in a process of its own;
+PyTorch's is tried eagerly, with scaled_dot_product_attention and compiled, and the best counts.
 """
 import math
 import os
-import re
 import resource
 import subprocess
 import sys
+import tempfile
 import time
+
+WAY = "eager"  # or sdpa, or compile, which is sdpa compiled
 
 
 def attention(q, k, v, heads, p, causal=False):
@@ -26,6 +28,8 @@ def attention(q, k, v, heads, p, causal=False):
         return x.view(b, -1, heads, c // heads).transpose(1, 2)
 
     q, k, v = split(q), split(k), split(v)
+    if WAY != "eager":
+        return F.scaled_dot_product_attention(q, k, v, dropout_p=p, is_causal=causal).transpose(1, 2).reshape(b, t, c)
     scores = q @ k.transpose(-1, -2) / math.sqrt(c // heads)
     if causal:
         seen = torch.ones(t, t, dtype=torch.bool).tril()
@@ -176,18 +180,76 @@ def generate(prompt=32, new=64, rounds=4):
     return best
 
 
-def run_job(name, threads, rounds):
+def batches(path):
+    """The epoch's batches: random ids of the given lengths, padded to the longest row, and the mask."""
     import torch
+    for line in open(path):
+        length = [int(n) for n in line.split()]
+        ids = torch.ones(len(length), max(length), dtype=torch.long)
+        for row, n in zip(ids, length):
+            row[:n] = torch.randint(4, 8000, (n,))
+        yield ids, (ids != 1).long()
+
+
+def encoder(layers, head):
+    import transformers
+    kind = transformers.RobertaForSequenceClassification if head else transformers.RobertaModel
+    config = transformers.RobertaConfig(vocab_size=50265, max_position_embeddings=514, type_vocab_size=1,
+                                        num_hidden_layers=layers, layer_norm_eps=1e-5,
+                                        attn_implementation="eager" if WAY == "eager" else "sdpa")
+    return kind(config)
+
+
+def epoch(path):
+    """Seconds of one epoch of LoRA (rank 8 on queries and values), as transformers and peft train it."""
+    import peft
+    import torch
+    model = peft.get_peft_model(encoder(12, True), peft.LoraConfig(task_type="SEQ_CLS", r=8, lora_alpha=8,
+                                                                   target_modules=["query", "value"])).train()
+    params = [p for p in model.parameters() if p.requires_grad]
+    adamw = torch.optim.AdamW(params, lr=1e-4)
+    start = time.perf_counter()
+    for ids, mask in batches(path):
+        model(input_ids=ids, attention_mask=mask, labels=torch.arange(len(ids)) % 2).loss.backward()
+        torch.nn.utils.clip_grad_norm_(params, 1.0)
+        adamw.step()
+        adamw.zero_grad()
+    return time.perf_counter() - start
+
+
+def features(layers, path):
+    """Seconds of the hidden states of all layers."""
+    import torch
+    model = encoder(layers, False).eval()
+    start = time.perf_counter()
+    with torch.inference_mode():
+        for ids, mask in batches(path):
+            model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
+    return time.perf_counter() - start
+
+
+def print_times(seconds):
+    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+
+
+def run_job(name, threads, rounds, way, lengths=None):
+    import torch
+    global WAY
+    WAY = way
     torch.set_num_threads(threads)
     kind, what = name.split("/")
+    if kind == "tune":
+        return print_times(epoch(lengths))
+    if kind == "features":
+        return print_times(features(int(what), lengths))
     if kind == "generate":
-        best = generate()
-        print(best, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
-        return
+        return print_times(generate())
     what = what.replace("-checkpointed", "")  # PyTorch as its users run it by default
     scored = 38 if what.startswith("mlm-") else 0
     method = what.replace("mlm-", "")
     loss, params = toy() if kind == "toy" else roberta(method, scored)
+    if way == "compile":
+        loss = torch.compile(loss)
     block = 50 if kind == "toy" else 1
     if kind == "toy":
         rounds = 12
@@ -211,56 +273,56 @@ def run_job(name, threads, rounds):
             step()
         if i:
             best = min(best, (time.perf_counter() - start) / block)
-    print(best, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+    print_times(best)
 
 
-def child(arguments, core):
-    env = dict(os.environ)
-    env.pop("OPENBLAS_CORETYPE", None)
-    if core:
-        env["OPENBLAS_CORETYPE"] = core
-    out = subprocess.run([sys.executable, __file__, *arguments], env=env, capture_output=True, text=True, check=True)
-    return out.stdout
+def child(*arguments):
+    """Seconds and peak MB, or None where this PyTorch cannot run the job this way (no compiler for torch.compile)."""
+    out = subprocess.run([sys.executable, __file__, "--job", *map(str, arguments)], capture_output=True, text=True)
+    return tuple(map(float, out.stdout.split()[-2:])) if out.returncode == 0 else None
 
 
-def gemm_rate():
-    import torch
-    torch.set_num_threads(2)
-    a, b = torch.randn(2048, 768), torch.randn(768, 3072)
-    best = float("inf")
-    for _ in range(6):
-        start = time.perf_counter()
-        a @ b
-        best = min(best, time.perf_counter() - start)
-    libraries = {m for line in open("/proc/self/maps") for m in re.findall(r"/\S*(?:blas|mkl|dnnl)\S*\.so\S*", line)}
-    print(2 * 2048 * 768 * 3072 / best / 1e9, torch.__version__, *sorted(libraries))
+def best_of(name, rounds, lengths):
+    """The fastest way of PyTorch: (seconds, MB), way, threads."""
+    kind = name.split("/")[0]
+    ways = {"tune": ("sdpa", "eager"), "features": ("sdpa", "eager"), "generate": ("eager",)}
+    threads = 1 if kind == "toy" else os.cpu_count()
+    tried = {way: child(name, threads, rounds, way, *([lengths] if kind in ("tune", "features") else []))
+             for way in ways.get(kind, ("eager", "sdpa", "compile"))}
+    if kind == "generate":
+        tried["one thread"] = child(name, 1, rounds, "eager")
+    way = min((w for w in tried if tried[w]), key=lambda w: tried[w][0])
+    return tried[way], way
+
+
+def versions():
+    import importlib.metadata as metadata
+    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
+    found = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "transformers", "peft"))
+    return f"{os.cpu_count()} cores of {cpu}; {found}"
 
 
 def main():
     if sys.argv[1] == "--job":
-        return run_job(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
-    if sys.argv[1] == "--gemm":
-        return gemm_rate()
-    cores = {core: child(["--gemm"], core).split() for core in (None, "SkylakeX")}
-    core = max(cores, key=lambda c: float(cores[c][0]))
-    print("PyTorch", cores[None][1], "over", " ".join(cores[None][2:]) or "its own BLAS")
-    for c, found in cores.items():
-        print(f"  its product of (2048,768) and (768,3072), kernels {c or 'as it chooses'}: {float(found[0]):.0f} GFLOP/s")
-    print(f"  the steps below run with {'OPENBLAS_CORETYPE=' + core if core else 'its own choice'}\n")
-    print(f"  {'step':<26} {'vernier':>10} {'PyTorch':>10} {'threads':>8} {'faster':>8} {'peak MB':>9} {'PyTorch':>9}"
-          f" {'share':>7}", flush=True)
-    ours = subprocess.run([sys.argv[1], "bench", "--lines", *sys.argv[2:]], capture_output=True, text=True, check=True).stdout
+        return run_job(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), *sys.argv[5:])
+    lengths = os.path.join(tempfile.mkdtemp(), "lengths")
+    records, commits = os.environ.get("RECORDS"), os.environ.get("COMMITS", "256")
+    options = ["--commits", commits, "--lengths", lengths] + (["--records", records] if records else [])
+    print(versions(), flush=True)
+    print(f"{commits} {'commits of ' + records if records else 'synthetic commits'} in the epoch and for the features\n")
+    print("| job | Vernier | PyTorch | its way | faster | share of our bound | peak MB | PyTorch |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
+    ours = subprocess.run([sys.argv[1], "bench", "--lines", *options, *sys.argv[2:]], capture_output=True, text=True,
+                          check=True).stdout
     for line in ours.splitlines():
-        name, seconds, *_, peak = line.split()
+        name, seconds, bound, *_, peak = line.split()
         if name.startswith("text/"):  # PyTorch has no tokenizer
             continue
-        tried = {}
-        for threads in (1,) if name.startswith("toy/") else (2, 1):
-            tried[threads] = tuple(map(float, child(["--job", name, str(threads), "3" if threads == 2 else "1"], core).split()))
-        threads = min(tried, key=lambda n: tried[n][0])
-        theirs, memory = tried[threads]
-        print(f"  {name:<26} {1e3 * float(seconds):>7.1f} ms {1e3 * theirs:>7.1f} ms {threads:>8} {theirs / float(seconds):>7.2f}x"
-              f" {float(peak):>9.0f} {memory:>9.0f} {float(peak) / memory:>6.0%}", flush=True)
+        (theirs, memory), way = best_of(name, os.environ.get("ROUNDS", "3"), lengths)
+        unit = (1, "s") if float(seconds) >= 1 else (1e3, "ms")
+        print(f"| {name} | {unit[0] * float(seconds):.3g} {unit[1]} | {unit[0] * theirs:.3g} {unit[1]} | {way} |"
+              f" {theirs / float(seconds):.2f}x | {float(bound) / float(seconds):.0%} | {float(peak):.0f} | {memory:.0f} |",
+              flush=True)
 
 
 main()

@@ -103,7 +103,7 @@ static inline Batch small_batch(Arena *run, const Model *m)
         ids[i] = in ? 4 + (int32_t)rng_below(s, (uint64_t)i, V - 4) : pad;
         target[i] = in && i % 3 ? 4 + (int32_t)rng_below(s, 100 + (uint64_t)i, V - 4) : -1;
     }
-    target[4 * 3 + 2] = 7;
+    target[2 * T] = 7; /* the row of one token is scored, too */
     for (int i = 0; i < B * S; i++)
         src[i] = i % S < SRC_LEN[i / S] ? 4 + (int32_t)rng_below(s, 200 + (uint64_t)i, V - 4) : pad;
     bool pair = m->encoder && m->decoder;

@@ -193,7 +193,7 @@ static void dropout_of(Table t, int64_t n)
     if (n > 3) x[1] = (float)NAN, x[3] = HUGE_VALF;
     for (int i = 0; i < 10; i++) {
         Pair y = noise_pair("y", n);
-        BOTH(t, k->dropout(OUT(y), x, P[i / 2], 99, n, i % 2));
+        BOTH(t, k->dropout(OUT(y), x, P[i / 2], 99, i * n, n, i % 2));
         agree(y, n, 2, 3, t.name, "dropout");
     }
 }
@@ -214,8 +214,8 @@ static void dropout_statistics(void **state)
     for (int i = 0; i < N; i++) x[i] = 1;
     for (int j = 0; j < 2; j++) {
         double p = j ? 0.25 : 0.1, sum = 0;
-        kernels_of(F32)->dropout(y, x, p, 7, N, false);
-        kernels_of(F32)->dropout(z, x, p, 8, N, false);
+        kernels_of(F32)->dropout(y, x, p, 7, 0, N, false);
+        kernels_of(F32)->dropout(z, x, p, 8, 0, N, false);
         int64_t dropped = 0, pairs = 0, far = 0, both = 0;
         for (int i = 0; i < N; i++) {
             sum += (double)y[i];
@@ -510,7 +510,7 @@ static void fill_all(float *y, int64_t r, int64_t c)
     k->bias_act(ACT_GELU, y, h, x, r, c);
     k->norm_fwd(h, y, s, y, x, z, x, 1e-5, r, c);
     k->norm_bwd(h, y, y + c, h, y, s, x, false, r, c, true);
-    k->dropout(y, h, 0.1, 3, r * c, true);
+    k->dropout(y, h, 0.1, 3, 0, r * c, true);
     k->sum_cols(y, h, r, c);
     k->dot_cols(y, h, x, r, c);
     k->embed_bwd(d, h, id, r, c);

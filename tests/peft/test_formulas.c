@@ -303,7 +303,7 @@ static void train_sides(Arenas *a, Model *m, const char *method, const PeftConfi
         for (int64_t j = 0; reads && j < tensor_count(p->val); j++) tensor_set(p->val, j, j % c == 3);
     }
     hook_observe(hooks, at, keep_ends, after);
-    Pass p = {.tape = tape_open(&a->step, false), .hooks = hooks, .train = train, .seed = 5};
+    Pass p = {.tape = tape_open(&a->step, false), .hooks = hooks, .train = train, .seed = 6};
     model_hidden(m, &p, tiny_batch(&a->run, m, false, false));
 }
 
