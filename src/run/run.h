@@ -27,6 +27,7 @@ typedef struct {
     const char *dir;   /* NULL: below/GROUP/NAME/HASH, which depends on the settings */
     const char *below; /* NULL: runs */
     bool overwrite, quiet;
+    bool tensorboard; /* event files beside metrics.jsonl (logs.h) */
     bool listed; /* one of several: a run that goes wrong stays, for their report */
     const KeyValue *set;
     int n_set;
@@ -62,7 +63,7 @@ struct Run {
     Preset preset;
     int seeds, threads;
     uint64_t seed;
-    bool quiet, listed;
+    bool quiet, listed, tensorboard;
     Progress progress;
     Folder folder;
     const char *dir;    /* where it writes; once it is done, where its result is */
@@ -90,6 +91,8 @@ Status run_open(Run **out, const Request *);  /* resolves the settings, makes th
 Status run_go(Run *);                         /* runs, then writes everything; the experiment's own status */
 void run_close(Run *);
 Status run_setting_check(const Setting *, const char *value);
+/* What other libraries call an option or a setting, and its name here; ends with {0}. */
+extern const KeyValue LIBRARY_NAMES[];
 const Setting *run_setting(const Run *, const char *key, int *index); /* NULL when not declared */
 
 Status results_write(Run *, Status); /* results.json and results.csv, timings.json */
