@@ -59,7 +59,7 @@ VERSION := $(RELEASE)+$(if $(UNTRACKED),$(STATE:%-dirty=%)-dirty,$(STATE))
 SOURCES := $(sort $(wildcard src/*/*.c theory/*.c toy/*.c probes/*.c analysis/*.c))
 HEADERS := $(sort $(wildcard src/*.h src/*/*.h theory/*.h toy/*.h probes/*.h analysis/*.h))
 OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
-LIBRARY := $(filter $(OUT)/src/%,$(filter-out $(OUT)/src/cli/% $(OUT)/src/bench/% $(OUT)/src/score/% $(OUT)/src/manual/% $(OUT)/src/sweep/%,$(OBJECTS)))
+LIBRARY := $(filter $(OUT)/src/%,$(filter-out $(OUT)/src/cli/% $(OUT)/src/bench/% $(OUT)/src/score/% $(OUT)/src/manual/% $(OUT)/src/sweep/% $(OUT)/src/runs/%,$(OBJECTS)))
 TESTED := $(filter-out $(OUT)/src/cli/main.o,$(OBJECTS))
 TESTS := $(sort $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/test_*.c tests/*/test_*.c)))
 

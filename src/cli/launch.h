@@ -25,9 +25,7 @@
         0                                                                                                            \
     }
 #define LAUNCH_CHOICES                                                                                               \
-    {                                                                                                                \
-        "preset", "smoke|quick|paper|real"                                                                           \
-    },                                                                                                               \
+    {"preset", "smoke|quick|paper|real"},                                                                            \
     {                                                                                                                \
         "log", "tensorboard"                                                                                         \
     }

@@ -37,13 +37,13 @@ Status tune_blocks(TuneJob *, const Args *);
 typedef struct {
     TuneJob *job;
     Progress progress;
-    const char *dir; /* where the files go */
+    const char *dir;  /* where the files go */
     bool tensorboard; /* --log: events beside the log, while it trains */
     LiveEvents events;
-    int log, error;  /* descriptor of metrics.jsonl, or -1, and the first errno of writing it */
-    bool waits;      /* signals are noted only */
-    bool resumes;    /* the work can go on: its log is as it was */
-    bool begun;      /* a training has begun, so there is work to keep */
+    int log, error; /* descriptor of metrics.jsonl, or -1, and the first errno of writing it */
+    bool waits;     /* signals are noted only */
+    bool resumes;   /* the work can go on: its log is as it was */
+    bool begun;     /* a training has begun, so there is work to keep */
 } TuneRecord;
 /* Lets the job's watch show progress, print remarks unless --quiet, take signals, and log. */
 Status tune_record_open(TuneRecord *, TuneJob *, const char *dir, bool resumed, const Args *);

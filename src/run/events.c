@@ -178,7 +178,8 @@ void events_add(LiveEvents *e, Arena *a, const char *phase, int64_t step, int n,
     ArenaMark mark = arena_mark(a);
     Buf out = buf_open(a);
     add_event(&out, a, &(LogLine){-1, phase, step, n, name, value});
-    if (write(e->fd, out.text, out.len) != (ssize_t)out.len && !e->error) e->error = errno ? errno : ENOSPC;
+    const int fd = e->fd;
+    if (write(fd, out.text, out.len) != (ssize_t)out.len && !e->error) e->error = errno ? errno : ENOSPC;
     arena_drop(a, mark);
 }
 

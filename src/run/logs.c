@@ -84,9 +84,9 @@ static void add_history(cJSON *list, Arena *a, const LogLine *l, const TrainerFa
     cJSON *one = cJSON_CreateObject();
     if (f->epoch_steps) cJSON_AddNumberToObject(one, "epoch", (double)l->step / (double)f->epoch_steps);
     for (int k = 0; k < l->n; k++) {
-        const char *name = !training                       ? str_print(a, "eval_%s", l->name[k])
-                           : !strcmp(l->name[k], "lr")     ? "learning_rate"
-                                                           : l->name[k];
+        const char *name = !training                   ? str_print(a, "eval_%s", l->name[k])
+                           : !strcmp(l->name[k], "lr") ? "learning_rate"
+                                                       : l->name[k];
         cJSON_AddNumberToObject(one, name, l->value[k]); /* cJSON writes NaN as null */
     }
     cJSON_AddNumberToObject(one, "step", (double)l->step);

@@ -13,13 +13,13 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-#define LOGS_EVENTS "tensorboard"                                /* the directory, and the word of --log */
+#define LOGS_EVENTS "tensorboard"                                 /* the directory, and the word of --log */
 #define LOGS_FILES "metrics.csv|trainer_state.json|tensorboard/*" /* str_glob */
 
 Status logs_csv(Arena *, const char *dir);
 Status logs_events(Arena *, const char *dir);
 
-/* What the log of a tuning does not hold. */
+/* Facts beside the log of a tuning. */
 typedef struct {
     double epochs;       /* planned */
     int64_t epoch_steps; /* steps in an epoch */

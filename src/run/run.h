@@ -7,6 +7,7 @@
 #include "num/stats.h"
 #include "run/experiment.h"
 #include "run/folder.h"
+#include "run/grid.h"
 #include "run/progress.h"
 
 REGISTRY(Experiment, experiment)
@@ -28,7 +29,7 @@ typedef struct {
     const char *below; /* NULL: runs */
     bool overwrite, quiet;
     bool tensorboard; /* event files beside metrics.jsonl (logs.h) */
-    bool listed; /* one of several: a run that goes wrong stays, for their report */
+    bool listed;      /* one of several: a run that goes wrong stays, for their report */
     const KeyValue *set;
     int n_set;
 } Request;
@@ -40,13 +41,6 @@ struct Metric {
     bool *given;   /* (seeds) */
     int n;         /* one more than the largest seed index given */
     Metric *next;
-};
-typedef struct Grid Grid;
-struct Grid { /* a table of texts */
-    const char *caption;
-    int cols, rows;
-    const char *const *head, *const *cell;
-    Grid *next;
 };
 typedef struct Note Note; /* notes, figures, inputs, parameter counts, comparisons: short lists in order */
 struct Note {
@@ -91,7 +85,7 @@ Status run_open(Run **out, const Request *);  /* resolves the settings, makes th
 Status run_go(Run *);                         /* runs, then writes everything; the experiment's own status */
 void run_close(Run *);
 Status run_setting_check(const Setting *, const char *value);
-/* What other libraries call an option or a setting, and its name here; ends with {0}. */
+/* The name of an option or a setting in other libraries, and its name here; ends with {0}. */
 extern const KeyValue LIBRARY_NAMES[];
 const Setting *run_setting(const Run *, const char *key, int *index); /* NULL when not declared */
 

@@ -133,9 +133,8 @@ static void csv_has_a_column_for_each_number(void **state)
     (void)state;
     fill(in("metrics.jsonl"), 2);
     assert_int_equal(logs_csv(&arena, dir), OK);
-    assert_string_equal(text_of(in("metrics.csv")),
-                        "phase,step,loss,lr\r\npretraining,1,1,\r\npretraining,2,0.5,\r\n"
-                        "tuning,1,1,\r\nvalidation,2,0.5,\r\ntuning,2,0.5,\r\n");
+    assert_string_equal(text_of(in("metrics.csv")), "phase,step,loss,lr\r\npretraining,1,1,\r\npretraining,2,0.5,\r\n"
+                                                    "tuning,1,1,\r\nvalidation,2,0.5,\r\ntuning,2,0.5,\r\n");
 }
 
 static void the_state_of_a_trainer(void **state)

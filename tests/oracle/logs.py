@@ -2,8 +2,8 @@
 
     python3 tests/oracle/logs.py [VERNIER]
 
-Tunes a small model with `--log tensorboard`, then compares what TensorBoard reads from the event file, and the
-Transformers library from trainer_state.json, with metrics.jsonl.  Exits 1 where they differ.  A library that is not here
+Tunes a small model with `--log tensorboard`, then compares the scalars that TensorBoard reads, and the entries that the
+Transformers library reads from trainer_state.json, with metrics.jsonl.  Exits 1 where they differ.  A library that is not here
 (`pip install tensorboard transformers torch`) is skipped, and the script says so and ends with 0.
 """
 import json
