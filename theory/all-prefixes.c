@@ -150,7 +150,8 @@ static Status identity(double *worst, Run *r, const Question *q)
             double gap = 0;
             TRY(one_identity(&gap, r, q, WAY[w].options, run_seed(r, i)));
             run_metric(
-                r, str_print(run_arena(r), "table against prefix, %s: relative difference of logits", WAY[w].name), i,
+                r, RANGE_EXTREME,
+                str_print(run_arena(r), "table against prefix, %s: relative difference of logits", WAY[w].name), i,
                 gap);
             *worst = fmax(*worst, gap);
         }
@@ -249,9 +250,9 @@ static Status run(Run *r)
     sweep_record(r, &q.sweep, best);
     for (int p = 0; p < LENGTH; p++)
         for (int i = 0; i < seeds; i++) {
-            run_metric(r, str_print(run_arena(r), "table: mass at output %d", p + 1), i,
+            run_metric(r, RANGE_SHARE, str_print(run_arena(r), "table: mass at output %d", p + 1), i,
                        seen(&best[table], i)->mass[p]);
-            run_metric(r, str_print(run_arena(r), "table: token accuracy at output %d (%%)", p + 1), i,
+            run_metric(r, RANGE_PERCENT, str_print(run_arena(r), "table: token accuracy at output %d (%%)", p + 1), i,
                        100 * best[table].result[i].score[0].place[p]);
         }
     TRY(draw_losses(r, &q, best));

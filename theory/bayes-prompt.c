@@ -491,7 +491,8 @@ static void record(Run *r, const Found *found, int64_t after)
             const Regret *x = k < WAYS ? found->tuned[g] + k * seeds : found->exact[g] + (k - WAYS) * seeds;
             const char *name = k < WAYS ? WAY[k].name : BASE_NAME[k - WAYS];
             for (int i = 0; i < seeds; i++)
-                run_metric(r, str_print(a, "%s: %s, regret after %lld", TARGET[g], name, (long long)after), i,
+                run_metric(r, RANGE_POSITIVE,
+                           str_print(a, "%s: %s, regret after %lld", TARGET[g], name, (long long)after), i,
                            (double)x[i].mean[after - 1]);
         }
 }

@@ -493,12 +493,13 @@ static void record(Run *r, const Plan *p, const Found *all)
                 const Found *f = at(p, all, i, t, k);
                 const char *name = str_print(a, "%s, rank %g", p->tasks.task[t]->name, p->rank[k]);
                 for (int s = 0; s < SIDES; s++) {
-                    run_metric(r, str_print(a, "%s, %s: uncompilable", name, SIDE[s]), i, fraction(f, (Side)s));
-                    run_metric(r, str_print(a, "%s, %s: left by a constant", name, SIDE[s]), i,
+                    run_metric(r, RANGE_SHARE, str_print(a, "%s, %s: uncompilable", name, SIDE[s]), i,
+                               fraction(f, (Side)s));
+                    run_metric(r, RANGE_SHARE, str_print(a, "%s, %s: left by a constant", name, SIDE[s]), i,
                                after_constant(f, (Side)s));
                 }
-                run_metric(r, str_print(a, "%s: exact match (%%)", name), i, 100 * f->exact);
-                run_metric(r, str_print(a, "%s: trained prefix over optimum", name), i, f->ratio);
+                run_metric(r, RANGE_PERCENT, str_print(a, "%s: exact match (%%)", name), i, 100 * f->exact);
+                run_metric(r, RANGE_POSITIVE, str_print(a, "%s: trained prefix over optimum", name), i, f->ratio);
             }
 }
 

@@ -479,8 +479,10 @@ static double record(Run *r, const Results *x)
                 const char *where = LINE[k].net == BUILT
                                         ? str_print(a, "width %d", form.width)
                                         : str_print(a, "width %d, %d layers", form.width, form.layers);
-                run_metric(r, str_print(a, "horizon, %s, %s", LINE[k].name, where), i, c->horizon[LINE[k].text]);
-                if (LINE[k].text == OWN) run_metric(r, str_print(a, "bits a token, own text, %s", where), i, c->bits);
+                run_metric(r, RANGE_EXTREME, str_print(a, "horizon, %s, %s", LINE[k].name, where), i,
+                           c->horizon[LINE[k].text]);
+                if (LINE[k].text == OWN)
+                    run_metric(r, RANGE_POSITIVE, str_print(a, "bits a token, own text, %s", where), i, c->bits);
                 exact = fmin(exact, c->exact[LINE[k].text]);
             }
         }

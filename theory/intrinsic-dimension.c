@@ -209,15 +209,18 @@ static void record(Run *r, const Found *f)
             const char *name = k < METHODS ? METHOD[k].name : str_print(a, "d = %g", f->plan->d[k - METHODS]);
             for (int i = 0; i < f->seeds; i++) {
                 const LabResult *x = &f->best[task][k][i];
-                run_metric(r, str_print(a, "%s, %s: exact match (%%)", f->plan->tasks.task[task]->name, name), i,
+                run_metric(r, RANGE_PERCENT,
+                           str_print(a, "%s, %s: exact match (%%)", f->plan->tasks.task[task]->name, name), i,
                            100 * x->score[0].exact);
-                run_metric(r, str_print(a, "%s, %s: token accuracy (%%)", f->plan->tasks.task[task]->name, name), i,
+                run_metric(r, RANGE_PERCENT,
+                           str_print(a, "%s, %s: token accuracy (%%)", f->plan->tasks.task[task]->name, name), i,
                            100 * x->score[0].token);
-                run_metric(r, str_print(a, "%s, %s: final loss", f->plan->tasks.task[task]->name, name), i, x->last);
+                run_metric(r, RANGE_POSITIVE,
+                           str_print(a, "%s, %s: final loss", f->plan->tasks.task[task]->name, name), i, x->last);
             }
             if (!task && k < METHODS) run_note(r, "%s: %lld parameters.", name, (long long)f->best[0][k]->params);
         }
-        run_metric(r, str_print(a, "%s: d_90", f->plan->tasks.task[task]->name), 0,
+        run_metric(r, RANGE_EXTREME, str_print(a, "%s: d_90", f->plan->tasks.task[task]->name), 0,
                    d90(f, task) ? (double)d90(f, task) : (double)NAN);
     }
 }

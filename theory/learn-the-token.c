@@ -323,8 +323,8 @@ static Status check_convexity(Run *r, const Plan *plan, double *above)
         *above = fmax(*above, in.above);
         outside = fmax(outside, convexity(&step, run_seed(r, 0), v, n, b, plan->scale[k], -1, 2).broken);
     }
-    run_metric(r, "largest rise above a chord, unit cube", 0, *above);
-    run_metric(r, "segments above their chord, cube from -1 to 2", 0, outside);
+    run_metric(r, RANGE_EXTREME, "largest rise above a chord, unit cube", 0, *above);
+    run_metric(r, RANGE_PERCENT, "segments above their chord, cube from -1 to 2", 0, outside);
     run_note(
         r,
         "Outside the unit cube the ReLU joins in and convexity ends: up to %.2g %% of segments between -1 and 2 rise "
@@ -347,8 +347,10 @@ static Mean record(Run *r, const Descent *all, const Plan *plan, int k)
                                  k < plan->scales ? "" : ", free to leave the cube");
     for (int i = 0; i < run_seeds(r); i++) {
         const Descent *d = &all[i * (plan->scales + 1) + k];
-        run_metric(r, str_print(run_arena(r), "targets reproduced (%%), %s", what), i, 100 * d->success);
-        if (isfinite(d->median)) run_metric(r, str_print(run_arena(r), "median steps, %s", what), i, d->median);
+        run_metric(r, RANGE_PERCENT, str_print(run_arena(r), "targets reproduced (%%), %s", what), i,
+                   100 * d->success);
+        if (isfinite(d->median))
+            run_metric(r, RANGE_POSITIVE, str_print(run_arena(r), "median steps, %s", what), i, d->median);
         m.success += 100 * d->success / run_seeds(r), m.median += d->median / run_seeds(r), m.dead += d->dead;
     }
     return m;

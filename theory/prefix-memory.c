@@ -399,15 +399,18 @@ static void record(Run *r, const Found *f)
     for (int i = 0; i < f->seeds; i++) {
         for (int k = 0; k < ARMS; k++) {
             const Sorted *s = &f->sorted[k][i];
-            run_metric(r, str_print(a, "sorting, %s: exact match (%%)", NAME[k]), i, 100 * s->lab.score[0].exact);
-            run_metric(r, str_print(a, "sorting, %s: token accuracy (%%)", NAME[k]), i, 100 * s->lab.score[0].token);
-            run_metric(r, str_print(a, "sorting, %s: final loss", NAME[k]), i, s->lab.last);
-            run_metric(r, str_print(a, "sorting, %s: change of content attention", NAME[k]), i, s->gap);
+            run_metric(r, RANGE_PERCENT, str_print(a, "sorting, %s: exact match (%%)", NAME[k]), i,
+                       100 * s->lab.score[0].exact);
+            run_metric(r, RANGE_PERCENT, str_print(a, "sorting, %s: token accuracy (%%)", NAME[k]), i,
+                       100 * s->lab.score[0].token);
+            run_metric(r, RANGE_POSITIVE, str_print(a, "sorting, %s: final loss", NAME[k]), i, s->lab.last);
+            run_metric(r, RANGE_EXTREME, str_print(a, "sorting, %s: change of content attention", NAME[k]), i,
+                       s->gap);
             if (k == TABLE) continue;
-            run_metric(r, str_print(a, "directions with 99 %% of the variance that %s adds", NAME[k]), i,
-                       directions(s));
+            run_metric(r, RANGE_EXTREME, str_print(a, "directions with 99 %% of the variance that %s adds", NAME[k]),
+                       i, directions(s));
             for (int n = 0; n < CONTENTS * f->sizes; n++)
-                run_metric(r,
+                run_metric(r, RANGE_PERCENT,
                            str_print(a, "%s of %lld, %s: accuracy (%%)", CONTENT[n / f->sizes],
                                      (long long)f->length[n % f->sizes], NAME[k]),
                            i, 100 * f->reach[n / f->sizes][k][i].right[n % f->sizes]);
@@ -415,9 +418,10 @@ static void record(Run *r, const Found *f)
         for (int c = 0; c < CONTENTS; c++) {
             const Reach *x = &f->reach[c][PREFIX][i];
             for (int n = 0; n < f->sizes; n++)
-                run_metric(r, str_print(a, "%s of %lld: weight of the prefix", CONTENT[c], (long long)f->length[n]),
-                           i, x->alpha[n]);
-            run_metric(r, str_print(a, "%s: slope of the prefix's log odds against log n", CONTENT[c]), i,
+                run_metric(r, RANGE_SHARE,
+                           str_print(a, "%s of %lld: weight of the prefix", CONTENT[c], (long long)f->length[n]), i,
+                           x->alpha[n]);
+            run_metric(r, RANGE_ANY, str_print(a, "%s: slope of the prefix's log odds against log n", CONTENT[c]), i,
                        slope(x, f->sizes, f->length));
         }
     }

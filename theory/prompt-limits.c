@@ -488,16 +488,19 @@ static void record_pairs(Run *r, const Plan *p, const Reached *all, Found *f)
         int seed = i / pairs_per_seed(p), k = i % pairs_per_seed(p);
         double ratio = all[i].reached / all[i].bound;
         if (k < p->lengths) {
-            run_metric(r, str_print(run_arena(r), "prompt of %g: loss / lower bound", p->length[k]), seed, ratio);
+            run_metric(r, RANGE_POSITIVE, str_print(run_arena(r), "prompt of %g: loss / lower bound", p->length[k]),
+                       seed, ratio);
             f->prompt_least = fmin(f->prompt_least, ratio), f->prompt_most = fmax(f->prompt_most, ratio);
             f->left = fmax(f->left, all[i].left);
         } else if (k -= p->lengths, k < p->n_ranks) {
-            run_metric(r, str_print(run_arena(r), "LoRA of rank %g: loss / lower bound", p->rank[k]), seed, ratio);
+            run_metric(r, RANGE_POSITIVE, str_print(run_arena(r), "LoRA of rank %g: loss / lower bound", p->rank[k]),
+                       seed, ratio);
             if (k == p->n_ranks - 1) f->lora = fmax(f->lora, ratio);
         } else {
             double values = p->values[k - p->n_ranks];
-            run_metric(r, str_print(run_arena(r), "values %g: distance ratio", values), seed, all[i].reached);
-            run_metric(r, str_print(run_arena(r), "values %g: bound", values), seed, all[i].bound);
+            run_metric(r, RANGE_POSITIVE, str_print(run_arena(r), "values %g: distance ratio", values), seed,
+                       all[i].reached);
+            run_metric(r, RANGE_POSITIVE, str_print(run_arena(r), "values %g: bound", values), seed, all[i].bound);
             f->margin = fmin(f->margin, all[i].reached - all[i].bound);
             f->nearest = fmin(f->nearest, all[i].reached);
         }
@@ -519,7 +522,7 @@ static void record_memory(Run *r, const Plan *p, const Memory *all)
     for (int i = 0; i < run_seeds(r) * DEPTHS * sizes; i++) {
         int k = i % sizes;
         bool lora = k >= p->n_tokens;
-        run_metric(r,
+        run_metric(r, RANGE_SHARE,
                    str_print(run_arena(r), "%d layers, %s of %g: memorised", 1 + i / sizes % DEPTHS,
                              lora ? "LoRA" : "prompt", lora ? p->ranks[k - p->n_tokens] : p->tokens[k]),
                    i / sizes / DEPTHS, all[i].fraction);

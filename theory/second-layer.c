@@ -386,7 +386,7 @@ static void check(Run *r, Tally *t, int seed, const char *what, int64_t measured
 {
     t->n++;
     t->right += measured == predicted;
-    run_metric(r, what, seed, (double)measured);
+    run_metric(r, RANGE_EXTREME, what, seed, (double)measured);
 }
 
 static void count(Run *r, Tally *t, const Found *f, int seed, int heads, int slots)
@@ -400,15 +400,16 @@ static void count(Run *r, Tally *t, const Found *f, int seed, int heads, int slo
     check(r, t, seed, str_print(a, "%s: rank, + residual", net), f->rank[RESIDUAL], bound);
     check(r, t, seed, str_print(a, "%s: rank, + layer norm undone", net), f->undone, bound);
     for (int s = NORM; s < STAGES; s++) {
-        run_metric(r, str_print(a, "%s: rank, %s", net, STAGE[s]), seed, (double)f->rank[s]);
+        run_metric(r, RANGE_EXTREME, str_print(a, "%s: rank, %s", net, STAGE[s]), seed, (double)f->rank[s]);
         t->grown = t->grown && f->rank[s] > bound;
     }
     for (int s = 0; s < STAGES; s++) {
-        run_metric(r, str_print(a, "%s: participation ratio, %s", net, STAGE[s]), seed, f->spread[s]);
-        if (s >= NORM) run_metric(r, str_print(a, "%s: share beyond, %s", net, STAGE[s]), seed, f->beyond[s]);
+        run_metric(r, RANGE_POSITIVE, str_print(a, "%s: participation ratio, %s", net, STAGE[s]), seed, f->spread[s]);
+        if (s >= NORM)
+            run_metric(r, RANGE_SHARE, str_print(a, "%s: share beyond, %s", net, STAGE[s]), seed, f->beyond[s]);
         t->beyond[s] = fmax(t->beyond[s], f->beyond[s]);
     }
-    run_metric(r, str_print(a, "%s: rank with the rescaling left in, attention alone", net), seed,
+    run_metric(r, RANGE_EXTREME, str_print(a, "%s: rank with the rescaling left in, attention alone", net), seed,
                (double)f->raw[STRIPPED]);
     if (!(f->terms <= t->terms)) t->terms = f->terms;
 }

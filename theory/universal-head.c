@@ -365,14 +365,15 @@ static Status rates(Run *r, Rates *out)
             int64_t n = (int64_t)out->n[i];
             out->error[t][i] = constructed(&a, &TARGET[t], n, x, y, &out->lambda[t][i]);
             arena_drop(&a, mark);
-            run_metric(r, str_print(run_arena(r), "%s, sampled, N=%lld: error", TARGET[t].name, (long long)n), 0,
+            run_metric(r, RANGE_EXTREME,
+                       str_print(run_arena(r), "%s, sampled, N=%lld: error", TARGET[t].name, (long long)n), 0,
                        out->error[t][i]);
-            run_metric(r, str_print(run_arena(r), "%s, N=%lld: best lambda", TARGET[t].name, (long long)n), 0,
-                       out->lambda[t][i]);
+            run_metric(r, RANGE_ANY, str_print(run_arena(r), "%s, N=%lld: best lambda", TARGET[t].name, (long long)n),
+                       0, out->lambda[t][i]);
             run_progress(r, "constructed", t * out->sizes + i + 1, TARGETS * out->sizes, NAN);
         }
         out->slope[t] = log_slope(out->n, out->error[t], out->sizes);
-        run_metric(r, str_print(run_arena(r), "%s, sampled: slope", TARGET[t].name), 0, out->slope[t]);
+        run_metric(r, RANGE_ANY, str_print(run_arena(r), "%s, sampled: slope", TARGET[t].name), 0, out->slope[t]);
     }
     arena_close(&a);
     return OK;
@@ -424,9 +425,10 @@ static Status trade_off(Run *r, double *best, double *needs)
     for (int i = 0; i < LAMBDAS; i++) {
         double lambda = pow(2, i);
         TRY(least_squares(&error[i], &largest[i], &a, f, N, lambda, x, y));
-        run_metric(r, str_print(run_arena(r), "least squares, N=%d lambda=%g: error", N, lambda), 0, error[i]);
-        run_metric(r, str_print(run_arena(r), "least squares, N=%d lambda=%g: largest value", N, lambda), 0,
-                   largest[i]);
+        run_metric(r, RANGE_EXTREME, str_print(run_arena(r), "least squares, N=%d lambda=%g: error", N, lambda), 0,
+                   error[i]);
+        run_metric(r, RANGE_EXTREME,
+                   str_print(run_arena(r), "least squares, N=%d lambda=%g: largest value", N, lambda), 0, largest[i]);
         if (error[i] < *best) *best = error[i], *needs = largest[i];
     }
     Series s = line_of(run_arena(r), LAMBDAS, largest, error, NULL);
@@ -449,7 +451,7 @@ static Status leaks(Run *r, double lambda, double out[2])
     Arena a = arena_open(0);
     for (int i = 0; i < OFFSETS; i++) {
         double e = leak(&a, &TARGET[WAVE], 64, lambda, OFFSET[i], rng_stream(run_seed(r, 0), "content"));
-        run_metric(r, str_print(run_arena(r), "content leak, c=%g: error", OFFSET[i]), 0, e);
+        run_metric(r, RANGE_POSITIVE, str_print(run_arena(r), "content leak, c=%g: error", OFFSET[i]), 0, e);
         if (i == 0) out[0] = e;
         out[1] = e;
     }
@@ -525,10 +527,11 @@ static Status run(Run *r)
         const double *mine = all + s * stride;
         for (int k = 0; k < p.sizes * TARGETS; k++)
             run_metric(
-                r, str_print(run_arena(r), "%s, trained, N=%g: error", TARGET[k / p.sizes].name, p.size[k % p.sizes]),
-                s, mine[k]);
+                r, RANGE_EXTREME,
+                str_print(run_arena(r), "%s, trained, N=%g: error", TARGET[k / p.sizes].name, p.size[k % p.sizes]), s,
+                mine[k]);
         for (int k = 0; k < TASKS * p.lengths; k++)
-            run_metric(r,
+            run_metric(r, RANGE_POSITIVE,
                        str_print(run_arena(r), "%s, N=%g: squared error", k < p.lengths ? "element-wise" : "reversal",
                                  p.length[k % p.lengths]),
                        s, mine[p.sizes * TARGETS + k]);
@@ -537,8 +540,8 @@ static Status run(Run *r)
     TRY(leaks(r, 0.15 * 64 * 64, leaked));
     TRY(sequences(&none, r, REVERSE, 0, false, run_seed(r, 0)));
     TRY(sequences(&other, r, REVERSE, 0, true, run_seed(r, 0)));
-    run_metric(r, "reversal, no prefix: squared error", 0, none);
-    run_metric(r, "reversal, another W_K: squared error", 0, other);
+    run_metric(r, RANGE_POSITIVE, "reversal, no prefix: squared error", 0, none);
+    run_metric(r, RANGE_POSITIVE, "reversal, another W_K: squared error", 0, other);
     TRY(draw_rates(r, &rate, &p, all));
     TRY(draw_page(r, &rate, &p, all, none, other));
 

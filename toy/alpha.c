@@ -225,11 +225,12 @@ static void record(Run *r, const Question *q, const SweepBest *best)
             double alpha = 0;
             for (int k = 0; k < q->model.heads * LENGTH; k++)
                 alpha += seen(&best[t], i)->alpha[k] / (q->model.heads * LENGTH);
-            run_metric(r, str_print(a, "%s: alpha, mean", name), i, alpha);
-            run_metric(r, str_print(a, "%s: alpha, standard deviation over inputs", name), i,
+            run_metric(r, RANGE_SHARE, str_print(a, "%s: alpha, mean", name), i, alpha);
+            run_metric(r, RANGE_POSITIVE, str_print(a, "%s: alpha, standard deviation over inputs", name), i,
                        seen(&best[t], i)->spread);
             for (int k = 1; k < CLAMPS; k++)
-                run_metric(r, str_print(a, "%s: exact match with alpha at its %s (%%)", name, CLAMP_NAME[k]), i,
+                run_metric(r, RANGE_PERCENT,
+                           str_print(a, "%s: exact match with alpha at its %s (%%)", name, CLAMP_NAME[k]), i,
                            seen(&best[t], i)->exact[k]);
         }
 }

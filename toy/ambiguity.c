@@ -194,11 +194,11 @@ static void record(Run *r, const char *name, const Outcome *o)
 {
     Arena *a = run_arena(r);
     for (int i = 0; i < run_seeds(r); i++) {
-        run_metric(r, str_print(a, "%s: steps until the task is settled", name), i, o[i].told);
-        run_metric(r, str_print(a, "%s: longest plateau (steps)", name), i, o[i].plateau);
-        run_metric(r, str_print(a, "%s: exact match with its prefix (%%)", name), i,
+        run_metric(r, RANGE_POSITIVE, str_print(a, "%s: steps until the task is settled", name), i, o[i].told);
+        run_metric(r, RANGE_POSITIVE, str_print(a, "%s: longest plateau (steps)", name), i, o[i].plateau);
+        run_metric(r, RANGE_PERCENT, str_print(a, "%s: exact match with its prefix (%%)", name), i,
                    100 * o[i].result.score[0].exact);
-        run_metric(r, str_print(a, "%s: late loss", name), i, o[i].result.last);
+        run_metric(r, RANGE_POSITIVE, str_print(a, "%s: late loss", name), i, o[i].result.last);
     }
 }
 
@@ -227,9 +227,11 @@ static Status run(Run *r)
             const Pretrained *x = &p[c * seeds + i];
             mean[c * seeds + i] = seeds_mean(x->exact, k), first[c * seeds + i] = x->first;
             late[c * seeds + i] = x->late;
-            run_metric(r, str_print(a, "k = %d: mean exact match (%%)", k), i, mean[c * seeds + i]);
-            run_metric(r, str_print(a, "k = %d: k times mean exact match (%%)", k), i, k * mean[c * seeds + i]);
-            run_metric(r, str_print(a, "k = %d: accuracy of the last tokens in context (%%)", k), i, x->late);
+            run_metric(r, RANGE_PERCENT, str_print(a, "k = %d: mean exact match (%%)", k), i, mean[c * seeds + i]);
+            run_metric(r, RANGE_POSITIVE, str_print(a, "k = %d: k times mean exact match (%%)", k), i,
+                       k * mean[c * seeds + i]);
+            run_metric(r, RANGE_PERCENT, str_print(a, "k = %d: accuracy of the last tokens in context (%%)", k), i,
+                       x->late);
         }
         double share = k * seeds_mean(mean + c * seeds, seeds);
         least = fmin(least, share), most = fmax(most, share);

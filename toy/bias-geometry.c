@@ -386,23 +386,25 @@ static void record(Run *r, const Question *q, const Geometry *s, int i)
     Arena *a = run_arena(r);
     for (int k = 0; k < q->task.n; k++) {
         const char *name = q->task.task[k]->name;
-        run_metric(r, str_print(a, "%s: exact match with its prefix (%%)", name), i,
+        run_metric(r, RANGE_PERCENT, str_print(a, "%s: exact match with its prefix (%%)", name), i,
                    100 * q->best[k][i].result.score[0].exact);
-        run_metric(r, str_print(a, "%s: rank at layer 1", name), i, s->rank[k]);
+        run_metric(r, RANGE_EXTREME, str_print(a, "%s: rank at layer 1", name), i, s->rank[k]);
         for (int b = 0; b < k; b++)
-            run_metric(r, str_print(a, "%s and %s: mean principal angle (degrees)", name, q->task.task[b]->name), i,
+            run_metric(r, RANGE_POSITIVE,
+                       str_print(a, "%s and %s: mean principal angle (degrees)", name, q->task.task[b]->name), i,
                        s->angle[k][b]);
-        run_metric(r, str_print(a, "%s and the start: mean principal angle (degrees)", name), i,
+        run_metric(r, RANGE_POSITIVE, str_print(a, "%s and the start: mean principal angle (degrees)", name), i,
                    s->angle[k][q->task.n]);
     }
-    run_metric(r, "random spans: mean principal angle (degrees)", i, s->random_angle);
+    run_metric(r, RANGE_POSITIVE, "random spans: mean principal angle (degrees)", i, s->random_angle);
     for (int l = 0; l < q->recipe.layers; l++)
-        run_metric(r, str_print(a, "layer %d: participation ratio", l + 1), i, s->participation[l]);
+        run_metric(r, RANGE_POSITIVE, str_print(a, "layer %d: participation ratio", l + 1), i, s->participation[l]);
     for (int w = 0; w < WAYS; w++)
-        run_metric(r, str_print(a, "%s, %s: token accuracy (%%)", q->composed->name, WAY[w]), i, s->composed[w]);
+        run_metric(r, RANGE_PERCENT, str_print(a, "%s, %s: token accuracy (%%)", q->composed->name, WAY[w]), i,
+                   s->composed[w]);
     for (int k = 0; k < 2; k++)
-        run_metric(r, str_print(a, "half way: %s token accuracy (%%)", q->task.task[q->path[k]]->name), i,
-                   s->path[STEPS / 2][k]);
+        run_metric(r, RANGE_PERCENT, str_print(a, "half way: %s token accuracy (%%)", q->task.task[q->path[k]]->name),
+                   i, s->path[STEPS / 2][k]);
 }
 
 static Status run(Run *r)

@@ -181,7 +181,8 @@ static void collect(Run *r, const Question *q, const Sweep *s, const SweepBest *
         const Outcome *o = won[k].outcome;
         for (int i = 0; i < seeds; i++) {
             run_metric(
-                r, str_print(a, "%s: %s (%%)", s->arm[k].arm.name, cell->string ? "strings recalled" : "recalled"), i,
+                r, RANGE_PERCENT,
+                str_print(a, "%s: %s (%%)", s->arm[k].arm.name, cell->string ? "strings recalled" : "recalled"), i,
                 100 * o[i].recalled);
             if (cell->string) continue;
             int at = 0;
@@ -196,8 +197,8 @@ static void collect(Run *r, const Question *q, const Sweep *s, const SweepBest *
             for (int i = 0; i < seeds; i++) {
                 const char *name = str_print(a, "%s, %d virtual tokens", WHICH[w], c->slots[k]);
                 double b = c->most[w][k * seeds + i];
-                run_metric(r, str_print(a, "%s: bits stored", name), i, b);
-                run_metric(r, str_print(a, "%s: bits per number", name), i, b / (double)c->params[k]);
+                run_metric(r, RANGE_POSITIVE, str_print(a, "%s: bits stored", name), i, b);
+                run_metric(r, RANGE_POSITIVE, str_print(a, "%s: bits per number", name), i, b / (double)c->params[k]);
             }
 }
 

@@ -144,7 +144,7 @@ static Status run(Run *r)
         }
         learned |= !isnan(first);
         if (!isnan(first))
-            run_metric(r,
+            run_metric(r, RANGE_EXTREME,
                        str_print(run_arena(r), "%s: least depth with a successful prefix", q.targets.task[t]->name),
                        0, first);
         buf_print(&said, "%s%s", t ? "; " : "", say(r, &q, best, t));

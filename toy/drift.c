@@ -103,14 +103,17 @@ static void record(Run *r, const Question *q, const SweepArm *arm, const Outcome
 {
     Arena *a = run_arena(r);
     for (int i = 0; i < run_seeds(r); i++) {
-        run_metric(r, str_print(a, "%s: steps to the match", arm->arm.name), i,
+        run_metric(r, RANGE_POSITIVE, str_print(a, "%s: steps to the match", arm->arm.name), i,
                    o[i].matched ? (double)o[i].result.last : (double)NAN);
-        run_metric(r, str_print(a, "%s: token accuracy (%%)", arm->arm.name), i, 100 * o[i].token);
+        run_metric(r, RANGE_PERCENT, str_print(a, "%s: token accuracy (%%)", arm->arm.name), i, 100 * o[i].token);
         for (int l = 0; l < q->recipe.layers; l++) {
-            run_metric(r, str_print(a, "%s: layer %d KL (nats)", arm->arm.name, l + 1), i, o[i].kl[l]);
-            run_metric(r, str_print(a, "%s: layer %d total variation", arm->arm.name, l + 1), i, o[i].tv[l]);
+            run_metric(r, RANGE_POSITIVE, str_print(a, "%s: layer %d KL (nats)", arm->arm.name, l + 1), i,
+                       o[i].kl[l]);
+            run_metric(r, RANGE_POSITIVE, str_print(a, "%s: layer %d total variation", arm->arm.name, l + 1), i,
+                       o[i].tv[l]);
             if (!isnan(o[i].conditional[l]))
-                run_metric(r, str_print(a, "%s: layer %d conditional, largest change", arm->arm.name, l + 1), i,
+                run_metric(r, RANGE_EXTREME,
+                           str_print(a, "%s: layer %d conditional, largest change", arm->arm.name, l + 1), i,
                            o[i].conditional[l]);
         }
     }

@@ -235,8 +235,8 @@ static Status run(Run *r)
     TRY(sweep_run(r, &q.sweep, best));
     sweep_record(r, &q.sweep, best);
     DigitFloors floor = digits_floors(digit_task("desc"), 50000, 1);
-    run_metric(r, "baseline: ignoring the input (nats)", 0, floor.position);
-    run_metric(r, "baseline: last output only (nats)", 0, floor.previous);
+    run_metric(r, RANGE_POSITIVE, "baseline: ignoring the input (nats)", 0, floor.position);
+    run_metric(r, RANGE_POSITIVE, "baseline: last output only (nats)", 0, floor.previous);
     RefLine ref[] = {{floor.position, "ignoring the input", false},
                      {floor.previous, "last output only", false},
                      {sweep_loss(&best[find(&q, TABLE, -1)], run_seeds(r)), "every prefix (table)", false}};

@@ -171,9 +171,9 @@ static void record(Run *r, const Outcome *all, int seeds)
 {
     Arena *a = run_arena(r);
     for (int i = 0; i < seeds; i++) {
-        run_metric(r, "content attention, pretrained against prefix: largest change", i,
+        run_metric(r, RANGE_EXTREME, "content attention, pretrained against prefix: largest change", i,
                    all[PREFIXED * seeds + i].probe.gap);
-        run_metric(r, "content attention, pretrained against full tuning: largest change", i,
+        run_metric(r, RANGE_EXTREME, "content attention, pretrained against full tuning: largest change", i,
                    all[TUNED * seeds + i].probe.gap);
     }
     for (int arm = 0; arm < ARMS; arm++)
@@ -181,13 +181,17 @@ static void record(Run *r, const Outcome *all, int seeds)
             const Outcome *o = &all[arm * seeds + i];
             for (int k = 0; k < SORTS; k++) {
                 const char *what = str_print(a, "%s: %s", ARM_NAME[arm], SORT_TITLE[k]);
-                run_metric(r, str_print(a, "%s exact match (%%)", what), i, 100 * o->result.score[k].exact);
-                run_metric(r, str_print(a, "%s token accuracy (%%)", what), i, 100 * o->result.score[k].token);
-                run_metric(r, str_print(a, "%s exact match, late mean (%%)", what), i, lab_late(&o->result, k));
+                run_metric(r, RANGE_PERCENT, str_print(a, "%s exact match (%%)", what), i,
+                           100 * o->result.score[k].exact);
+                run_metric(r, RANGE_PERCENT, str_print(a, "%s token accuracy (%%)", what), i,
+                           100 * o->result.score[k].token);
+                run_metric(r, RANGE_PERCENT, str_print(a, "%s exact match, late mean (%%)", what), i,
+                           lab_late(&o->result, k));
             }
-            run_metric(r, str_print(a, "%s: final loss", ARM_NAME[arm]), i, o->result.last);
+            run_metric(r, RANGE_POSITIVE, str_print(a, "%s: final loss", ARM_NAME[arm]), i, o->result.last);
             if (arm)
-                run_metric(r, str_print(a, "%s: wrong tokens that equal the ascending sort's (%%)", ARM_NAME[arm]), i,
+                run_metric(r, RANGE_PERCENT,
+                           str_print(a, "%s: wrong tokens that equal the ascending sort's (%%)", ARM_NAME[arm]), i,
                            100 * o->places.wrong);
         }
 }

@@ -202,11 +202,13 @@ static void record(Run *r, const Outcome *all, int seeds)
         for (int i = 0; i < seeds; i++) {
             const Outcome *o = &all[k * seeds + i];
             for (int t = 0; t < TASKS; t++)
-                run_metric(r, str_print(a, "prefix %s: task %s exact match (%%)", MODEL[k], MODEL[t + 1]), i,
+                run_metric(r, RANGE_PERCENT,
+                           str_print(a, "prefix %s: task %s exact match (%%)", MODEL[k], MODEL[t + 1]), i,
                            100 * o->result.score[t].exact);
             if (!k) continue;
-            run_metric(r, str_print(a, "prefix %s: final loss", MODEL[k]), i, o->result.last);
-            run_metric(r, str_print(a, "prefix %s: largest change of relative content attention", MODEL[k]), i,
+            run_metric(r, RANGE_POSITIVE, str_print(a, "prefix %s: final loss", MODEL[k]), i, o->result.last);
+            run_metric(r, RANGE_EXTREME,
+                       str_print(a, "prefix %s: largest change of relative content attention", MODEL[k]), i,
                        o->probe.gap);
         }
 }

@@ -141,12 +141,13 @@ static void record(Run *r, const LabResult *all, int seeds)
         for (int i = 0; i < seeds; i++) {
             const LabResult *o = &all[k * seeds + i];
             for (int t = 0; t < TASKS; t++)
-                run_metric(r, str_print(a, "prefix %s: task %s exact match (%%)", MODEL[k], MODEL[t + 1]), i,
+                run_metric(r, RANGE_PERCENT,
+                           str_print(a, "prefix %s: task %s exact match (%%)", MODEL[k], MODEL[t + 1]), i,
                            100 * o->score[t].exact);
             if (!k) continue;
-            run_metric(r, str_print(a, "prefix %s: own task token accuracy (%%)", MODEL[k]), i,
+            run_metric(r, RANGE_PERCENT, str_print(a, "prefix %s: own task token accuracy (%%)", MODEL[k]), i,
                        100 * o->score[k - 1].token);
-            run_metric(r, str_print(a, "prefix %s: final loss", MODEL[k]), i, o->last);
+            run_metric(r, RANGE_POSITIVE, str_print(a, "prefix %s: final loss", MODEL[k]), i, o->last);
         }
 }
 

@@ -203,9 +203,9 @@ static void record(Run *r, const Study *s, const LabResult *all, int seeds)
             const LabResult *o = &all[c * seeds + i];
             const char *what = str_print(a, "%s, rate %g, %lld steps", NAME[s->choice[c].method], s->choice[c].lr,
                                          (long long)s->choice[c].steps);
-            run_metric(r, str_print(a, "%s: exact match (%%)", what), i, 100 * o->score[OWN].exact);
-            run_metric(r, str_print(a, "%s: token accuracy (%%)", what), i, 100 * o->score[OWN].token);
-            run_metric(r, str_print(a, "%s: final loss", what), i, o->last);
+            run_metric(r, RANGE_PERCENT, str_print(a, "%s: exact match (%%)", what), i, 100 * o->score[OWN].exact);
+            run_metric(r, RANGE_PERCENT, str_print(a, "%s: token accuracy (%%)", what), i, 100 * o->score[OWN].token);
+            run_metric(r, RANGE_POSITIVE, str_print(a, "%s: final loss", what), i, o->last);
         }
 }
 

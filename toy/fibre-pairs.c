@@ -208,12 +208,15 @@ static void record(Run *r, const Question *q, const char *name, const Outcome *o
             double both = 0;
             int n = q->pairs[i].n;
             for (int k = 0; k < n; k++) both += 100.0 * o[i].both[kind][k] / n;
-            run_metric(r, str_print(a, "%s: mean loss, %s", name, KIND[kind]), i, seeds_mean(o[i].loss[kind], n));
-            run_metric(r, str_print(a, "%s: both correct, %s (%%)", name, KIND[kind]), i, both);
+            run_metric(r, RANGE_POSITIVE, str_print(a, "%s: mean loss, %s", name, KIND[kind]), i,
+                       seeds_mean(o[i].loss[kind], n));
+            run_metric(r, RANGE_PERCENT, str_print(a, "%s: both correct, %s (%%)", name, KIND[kind]), i, both);
         }
-        run_metric(r, str_print(a, "%s: largest value norm in front of the content", name), i, o[i].cap);
-        run_metric(r, str_print(a, "%s: task exact match (%%)", name), i, 100 * o[i].result.score[0].exact);
-        run_metric(r, str_print(a, "%s: task loss", name), i, o[i].result.last);
+        run_metric(r, RANGE_EXTREME, str_print(a, "%s: largest value norm in front of the content", name), i,
+                   o[i].cap);
+        run_metric(r, RANGE_PERCENT, str_print(a, "%s: task exact match (%%)", name), i,
+                   100 * o[i].result.score[0].exact);
+        run_metric(r, RANGE_POSITIVE, str_print(a, "%s: task loss", name), i, o[i].result.last);
     }
 }
 
@@ -230,10 +233,11 @@ static void describe(Run *r, const Question *q, double *moved, double *left)
             shift[k] = p->climbed[k].moved;
             *moved = fmax(*moved, shift[k]), *left = fmax(*left, p->climbed[k].left);
         }
-        run_metric(r, "data pairs: slack over that of unrelated pairs, median", i, stats_quantile(near, p->n, 0.5));
-        run_metric(r, "climbed pairs: slack over that of unrelated pairs, median", i,
+        run_metric(r, RANGE_POSITIVE, "data pairs: slack over that of unrelated pairs, median", i,
+                   stats_quantile(near, p->n, 0.5));
+        run_metric(r, RANGE_POSITIVE, "climbed pairs: slack over that of unrelated pairs, median", i,
                    stats_quantile(nearer, p->n, 0.5));
-        run_metric(r, "met pairs: largest shift over half the distance of two digits, median", i,
+        run_metric(r, RANGE_POSITIVE, "met pairs: largest shift over half the distance of two digits, median", i,
                    stats_quantile(shift, p->n, 0.5));
     }
 }

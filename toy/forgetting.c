@@ -120,9 +120,11 @@ static void record(Run *r, const Question *q, const char *name, int i, const Rea
 {
     Arena *a = run_arena(r);
     for (int k = 0; k < q->old.n; k++) {
-        run_metric(r, str_print(a, "%s: %s exact match (%%)", name, q->old.task[k]->name), i, x->exact[k]);
-        run_metric(r, str_print(a, "%s: %s accuracy of the last tokens in context (%%)", name, q->old.task[k]->name),
-                   i, x->late[k]);
+        run_metric(r, RANGE_PERCENT, str_print(a, "%s: %s exact match (%%)", name, q->old.task[k]->name), i,
+                   x->exact[k]);
+        run_metric(r, RANGE_PERCENT,
+                   str_print(a, "%s: %s accuracy of the last tokens in context (%%)", name, q->old.task[k]->name), i,
+                   x->late[k]);
     }
 }
 
@@ -228,8 +230,8 @@ static Status run(Run *r)
             }
             if (!k) continue;
             largest[k - 1] = fmax(largest[k - 1], x->largest);
-            run_metric(r, str_print(run_arena(r), "%s: logits changed after removal", q.method[k - 1]), i,
-                       (double)x->changed);
+            run_metric(r, RANGE_EXTREME, str_print(run_arena(r), "%s: logits changed after removal", q.method[k - 1]),
+                       i, (double)x->changed);
             if (on_hooks(s.arm[k - 1].arm.method)) {
                 changed += x->changed;
                 if (!isnan(x->merged)) merged = fmax(merged, x->merged);

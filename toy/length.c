@@ -214,9 +214,10 @@ static Status run(Run *r)
     int seeds = run_seeds(r);
     for (int k = 0; k < q.sweep.arms; k++)
         for (int i = 0; i < seeds; i++) {
-            run_metric(r, str_print(run_arena(r), "%s: virtual tokens used", q.sweep.arm[k].arm.name), i,
-                       seen(&best[k], i)->used);
-            run_metric(r, str_print(run_arena(r), "%s: mass", q.sweep.arm[k].arm.name), i, seen(&best[k], i)->mass);
+            run_metric(r, RANGE_POSITIVE, str_print(run_arena(r), "%s: virtual tokens used", q.sweep.arm[k].arm.name),
+                       i, seen(&best[k], i)->used);
+            run_metric(r, RANGE_SHARE, str_print(run_arena(r), "%s: mass", q.sweep.arm[k].arm.name), i,
+                       seen(&best[k], i)->mass);
         }
     TRY(draw(r, &q, best));
     Buf said = buf_open(run_arena(r));

@@ -212,7 +212,7 @@ static Status run(Run *r)
     for (int k = 0; k < q.sweep.arms; k++)
         for (int i = 0; i < seeds; i++) {
             double worst = seen(&best[k], i)->drift.worst;
-            run_metric(r, str_print(run_arena(r), "%s: attention drift", q.sweep.arm[k].arm.name), i,
+            run_metric(r, RANGE_POSITIVE, str_print(run_arena(r), "%s: attention drift", q.sweep.arm[k].arm.name), i,
                        seen(&best[k], i)->drift.variation);
             if (SITE[q.sweep.arm[k].tag].moves)
                 moved = fmin(moved, worst);

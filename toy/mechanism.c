@@ -302,12 +302,12 @@ static Status run(Run *r)
     for (int i = 0; i < seeds; i++) {
         for (int k = 0; k < QUESTIONS; k++)
             for (int f = 0; f < SOURCES; f++)
-                run_metric(r,
+                run_metric(r, RANGE_PERCENT,
                            str_print(run_arena(r), "%s, from %s%s (%%)", QUESTION_NAME[k],
                                      f ? "token, position " : "", SOURCE_NAME[f]),
                            i, seen(&best, i)->right[k][f]);
         double clamped_now = seen(&best, i)->clamped;
-        run_metric(r, "token accuracy with the prefix's contribution at its mean (%)", i, clamped_now);
+        run_metric(r, RANGE_PERCENT, "token accuracy with the prefix's contribution at its mean (%)", i, clamped_now);
         clamped += clamped_now / seeds;
     }
     TRY(draw(r, &best));

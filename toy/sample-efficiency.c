@@ -116,10 +116,11 @@ static void record(Run *r, const SweepArm *arm, const Outcome *o)
 {
     Arena *a = run_arena(r);
     for (int i = 0; i < run_seeds(r); i++) {
-        run_metric(r, str_print(a, "%s: held-out loss", arm->arm.name), i, o[i].loss);
-        run_metric(r, str_print(a, "%s: least held-out loss on the way", arm->arm.name), i, o[i].least);
-        run_metric(r, str_print(a, "%s: training loss", arm->arm.name), i, o[i].train);
-        run_metric(r, str_print(a, "%s: exact match (%%)", arm->arm.name), i, o[i].exact);
+        run_metric(r, RANGE_POSITIVE, str_print(a, "%s: held-out loss", arm->arm.name), i, o[i].loss);
+        run_metric(r, RANGE_POSITIVE, str_print(a, "%s: least held-out loss on the way", arm->arm.name), i,
+                   o[i].least);
+        run_metric(r, RANGE_POSITIVE, str_print(a, "%s: training loss", arm->arm.name), i, o[i].train);
+        run_metric(r, RANGE_PERCENT, str_print(a, "%s: exact match (%%)", arm->arm.name), i, o[i].exact);
     }
 }
 

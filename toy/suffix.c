@@ -196,7 +196,7 @@ static Status run(Run *r)
         const SweepBest *b = &best[d * EACH];
         for (int i = 0; i < seeds; i++)
             for (int w = 0; w <= DEEP; w++)
-                run_metric(r,
+                run_metric(r, RANGE_PERCENT,
                            str_print(run_arena(r), "%s: accuracy of the first output (%%)",
                                      q.sweep.arm[d * EACH + w].arm.name),
                            i, 100 * b[w].result[i].score[0].place[0]);

@@ -113,10 +113,10 @@ static void record(Run *r, const Question *q, int k, const SweepBest *won)
     Arena *a = run_arena(r);
     for (int i = 0; i < run_seeds(r); i++) {
         for (int t = 0; t < q->mix.n; t++)
-            run_metric(r, str_print(a, "%s: %s exact match (%%)", q->method[k], q->mix.task[t]->name), i,
-                       100 * best[i].score[t].exact);
-        run_metric(r, str_print(a, "%s: %s token accuracy (%%)", q->method[k], q->mix.task[0]->name), i,
-                   100 * best[i].score[0].token);
+            run_metric(r, RANGE_PERCENT, str_print(a, "%s: %s exact match (%%)", q->method[k], q->mix.task[t]->name),
+                       i, 100 * best[i].score[t].exact);
+        run_metric(r, RANGE_PERCENT, str_print(a, "%s: %s token accuracy (%%)", q->method[k], q->mix.task[0]->name),
+                   i, 100 * best[i].score[0].token);
     }
     run_note(r, "%s: %lld trainable parameters, best at learning rate %.3g.", q->method[k], (long long)best->params,
              won->lr);

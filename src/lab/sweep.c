@@ -94,6 +94,7 @@ double sweep_token(const SweepBest *b, int seeds)
 void sweep_record(Run *r, const Sweep *s, const SweepBest *best)
 {
     static const char *const WHAT[] = {"late loss (nats per token)", "exact match (%)", "token accuracy (%)"};
+    static const ClaimRange RANGE[] = {RANGE_POSITIVE, RANGE_PERCENT, RANGE_PERCENT};
     Arena *a = run_arena(r);
     Buf note = buf_open(a);
     for (int k = 0; k < s->arms; k++) {
@@ -101,7 +102,7 @@ void sweep_record(Run *r, const Sweep *s, const SweepBest *best)
         bool trained = best[k].result->points > 0;
         for (int i = 0; i < run_seeds(r); i++)
             for (int w = trained ? 0 : 1; w < 3; w++)
-                run_metric(r, str_print(a, "%s: %s", name, WHAT[w]), i, value(&best[k], i, (SweepWhat)w));
+                run_metric(r, RANGE[w], str_print(a, "%s: %s", name, WHAT[w]), i, value(&best[k], i, (SweepWhat)w));
         if (trained)
             buf_print(&note, "%s%s %.2g%s (%lld)", note.len ? ", " : "", name, best[k].lr, best[k].edge ? "*" : "",
                       (long long)best[k].result->params);
