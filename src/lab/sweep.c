@@ -134,6 +134,34 @@ Series seeds_series(Arena *a, const double *values, int points, int seeds, const
     return (Series){.y = at, .lo = lo, .hi = hi, .label = label};
 }
 
+const double *sweep_values(Arena *a, const SweepBest *b, int seeds, SweepWhat what)
+{
+    double *v = NEW(a, double, seeds);
+    for (int i = 0; i < seeds; i++) v[i] = value(b, i, what);
+    return v;
+}
+
+const double *lab_values(Arena *a, const LabResult *o, int seeds, int task)
+{
+    double *v = NEW(a, double, seeds);
+    for (int i = 0; i < seeds; i++) v[i] = 100 * o[i].score[task].exact;
+    return v;
+}
+
+const double *seeds_less(Arena *a, const double *x, const double *y, int n)
+{
+    double *v = NEW(a, double, n);
+    for (int i = 0; i < n; i++) v[i] = x[i] - y[i];
+    return v;
+}
+
+const double *seeds_most(Arena *a, const double *x, const double *y, int n)
+{
+    double *v = NEW(a, double, n);
+    for (int i = 0; i < n; i++) v[i] = fmax(x[i], y[i]);
+    return v;
+}
+
 double seeds_mean(const double *values, int n)
 {
     double sum = 0;

@@ -58,6 +58,12 @@ Verdict run_exact(Run *r, const char *says, bool holds)
         ->verdict;
 }
 
+Verdict run_unjudged(Run *r, const char *says, const char *why)
+{
+    says = str_print(&r->arena, "%s: not judged, %s", says, why);
+    return add(r, (Judged){.kind = JUDGED_OPEN, .says = says, .n = r->seeds, .verdict = INCONCLUSIVE})->verdict;
+}
+
 /* An exact claim that is false decides; then a gate that is not supported; then the claims. */
 static Verdict of_all(const Run *r)
 {
@@ -82,7 +88,8 @@ Verdict run_conclude(Run *r, const char *fmt, ...)
 
 /* ---- for people and programs */
 
-static const char *const KIND[] = {"claim", "gate", "exact"}, *const FORM[] = {"more than", "less than", "within"};
+static const char *const KIND[] = {"claim", "gate", "exact", "open"}, *const FORM[] = {"more than", "less than",
+                                                                                       "within"};
 
 static const char *asked(Arena *a, const Judged *j)
 {
@@ -100,7 +107,8 @@ static const char *seen(Arena *a, const Judged *j)
 
 static const char *claim_sentence(Arena *a, const Judged *j)
 {
-    if (j->kind == JUDGED_EXACT) return str_print(a, "%s: %s", verdict_name(j->verdict), j->says);
+    if (j->kind == JUDGED_EXACT || j->kind == JUDGED_OPEN)
+        return str_print(a, "%s: %s", verdict_name(j->verdict), j->says);
     const char *power = "";
     if (j->verdict == INCONCLUSIVE && isfinite(j->detectable))
         power = j->claim.form == WITHIN
@@ -113,7 +121,8 @@ static const char *claim_sentence(Arena *a, const Judged *j)
 void claims_print(Run *r)
 {
     for (const Judged *j = r->claims; j; j = j->next)
-        print_item(str_print(&r->arena, "  %s", KIND[j->kind]), 11, claim_sentence(&r->arena, j));
+        print_item(j->kind == JUDGED_CLAIM ? "  tested" : str_print(&r->arena, "  %s", KIND[j->kind]), 11,
+                   claim_sentence(&r->arena, j));
 }
 
 static void add_pair(cJSON *object, const char *name, Interval i)
@@ -132,7 +141,7 @@ void claims_json(cJSON *root, Run *r)
         cJSON_AddStringToObject(one, "claim", j->says);
         cJSON_AddStringToObject(one, "verdict", verdict_name(j->verdict));
         cJSON_AddStringToObject(one, "sentence", claim_sentence(&r->arena, j));
-        if (j->kind != JUDGED_EXACT) {
+        if (j->kind == JUDGED_CLAIM || j->kind == JUDGED_GATE) {
             cJSON_AddStringToObject(one, "form", FORM[j->claim.form]);
             cJSON_AddNumberToObject(one, "margin", j->claim.margin);
             cJSON_AddNumberToObject(one, "mean", j->mean);
@@ -168,7 +177,7 @@ void claims_recall(Run *r, const cJSON *list)
         const char *says = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(one, "claim"));
         const cJSON *ci = cJSON_GetObjectItemCaseSensitive(one, "interval"), *lo = cJSON_GetArrayItem(ci, 0),
                     *hi = cJSON_GetArrayItem(ci, 1);
-        add(r, (Judged){.kind = (JudgedKind)word(one, "kind", KIND, 3),
+        add(r, (Judged){.kind = (JudgedKind)word(one, "kind", KIND, 4),
                         .says = says ? says : "",
                         .claim = {(ClaimForm)word(one, "form", FORM, 3), number(one, "margin")},
                         .mean = number(one, "mean"),

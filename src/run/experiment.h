@@ -88,6 +88,7 @@ double run_compare(Run *, const char *a, const char *b); /* paired t test of two
 Verdict run_claim(Run *, const char *says, Claim, ClaimRange, const double *seeds);
 Verdict run_gate(Run *, const char *says, Claim, ClaimRange, const double *seeds);
 Verdict run_exact(Run *, const char *says, bool holds);
+Verdict run_unjudged(Run *, const char *says, const char *why); /* a claim that this run cannot decide */
 Verdict run_conclude(Run *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void run_verdict(Run *, Verdict, const char *fmt, ...)
     __attribute__((format(printf, 3, 4))); /* of an exact experiment; the last one counts */

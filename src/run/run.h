@@ -41,8 +41,8 @@ struct Metric {
     int n;         /* one more than the largest seed index given */
     Metric *next;
 };
-typedef enum { JUDGED_CLAIM, JUDGED_GATE, JUDGED_EXACT } JudgedKind;
-typedef struct Judged Judged; /* a claim, a gate or an exact claim, with the data's verdict on it */
+typedef enum { JUDGED_CLAIM, JUDGED_GATE, JUDGED_EXACT, JUDGED_OPEN } JudgedKind;
+typedef struct Judged Judged; /* a claim, gate, exact claim or one left open, with the data's verdict */
 struct Judged {
     JudgedKind kind;
     const char *says;
