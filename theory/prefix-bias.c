@@ -293,7 +293,6 @@ static Status job(Run *r, int i, void *out, void *user)
 }
 
 /* ---- the results: one subject over seeds, in metrics and figures */
-
 typedef struct {
     const char *name, *what; /* of its metrics; of the subject, for captions */
     int seeds, heads, slots;

@@ -484,9 +484,10 @@ static const Experiment SECOND_LAYER = {
     .group = "theory",
     .name = "second-layer",
     .title = "The effect of a prefix in layer 1 on attention in layer 2",
-    .claim = "Apart from a known rescaling, a prefix of n_S virtual tokens in a layer of n_H heads changes the next "
-             "layer's logits by a matrix of rank at most 2 n_H n_S; a low-rank change of that layer's weights "
-             "changes them by its rank; LayerNorm and feed-forward lift the bound.",
+    .claim =
+        "Beside the effect of the mass it takes, a prefix of n_S virtual tokens in a layer of n_H heads changes the "
+        "next layer's logits by a matrix of rank at most 2 n_H n_S; a low-rank change of that layer's weights "
+        "changes them by its rank; LayerNorm and feed-forward lift the bound.",
     .method =
         "Random two-layer nets in F64 with parts switched on one by one; logits of layer 2 with the prefix, with "
         "its values set to zero, and without it; ranks of row-centred differences.",
