@@ -178,8 +178,8 @@ static double first_output(const SweepBest *b, int seeds)
     return sum;
 }
 
-/* One layer: the suffix's last row predicts the first output by a query of its own.  Two and more: losses, which are
- * compared only where the suffix has learned something, that is, where its loss is below that of ignoring the input. */
+/* One layer: the suffix's last row predicts the first output by a query of its own.  Two and more: losses, compared
+ * only where the suffix has learned something, that is, where its loss is below that of ignoring the input. */
 static void judge(Run *r, double depth, const SweepBest *b, double floor)
 {
     Arena *a = run_arena(r);
