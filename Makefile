@@ -192,6 +192,11 @@ check-scale: deps all $(OUT)/tests/tasks/test_lm ## run on several ranks, over f
 	@VERNIER_SCALE=yes VERNIER_MPI=$(abspath build/mpi/vernier) VERBOSE=1 tests/run $(OUT) $(wildcard tests/scale/*.sh)
 .PHONY: check-scale
 
+# Negative controls of the verdicts, which take longer than a test may.
+check-untrained: all ## no experiment is supported by models that were never trained (minutes)
+	@tests/untrained $(OUT)/vernier
+.PHONY: check-untrained
+
 N ?= 20
 mutate: all tests ## put N small faults (20) into FILE='src/...', one at a time, and list those that no test notices
 	@tests/mutate $(N) $(FILE)
