@@ -40,7 +40,7 @@ static const Source SOURCES[] = {
     {"max", "running maximum", "max", UNRELATED},
     {"histogram", "histogram", "histogram", UNRELATED},
     {"asc-other", "shuffled labels", "asc-other", UNRELATED},
-    {"random", "random weights", "asc", UNRELATED, .untrained = true},
+    {"random", "random initialisation", "asc", UNRELATED, .untrained = true},
 };
 enum { SORTER, MOST_SOURCES = sizeof SOURCES / sizeof *SOURCES, MOST_SHAPES = 6 };
 typedef enum { BEFORE, PREFIX, LORA, WAYS } Way;
@@ -49,7 +49,7 @@ static const char *const WAY[WAYS] = {"before", "prefix", "LoRA"};
 typedef struct {
     LabModel trained[MOST_SOURCES], random;
     int arm[MOST_SOURCES][WAYS]; /* in the sweep; -1: the shape lacks the layer */
-    int full;                    /* the arm of full fine-tuning from random weights */
+    int full;                    /* the arm of full fine-tuning from random initialisation */
 } Shape;
 typedef struct {
     const Source *source[MOST_SOURCES];
@@ -101,7 +101,7 @@ static void add_shape(Run *r, Question *q, int layers, int heads)
     }
     LabArm full = lab_arm("full");
     full.target = "desc", full.steps = base.steps;
-    x->full = add_arm(r, q, full, &x->random, "random weights: full fine-tuning", 0);
+    x->full = add_arm(r, q, full, &x->random, "random initialisation: full fine-tuning", 0);
 }
 
 static Status ask(Run *r, Question *q)
@@ -256,8 +256,9 @@ static void judge(Run *r, const Question *q, const Shape *x, const SweepBest *be
     if (x->random.layers < 2) return; /* the claim begins there */
     run_gate(r, str_print(a, "%s: the sorter sorts (%% exact match)", shape), (Claim){MORE_THAN, sorts},
              RANGE_PERCENT, before);
-    run_gate(r, str_print(a, "%s: full fine-tuning of random weights learns the target (%% exact match)", shape),
-             (Claim){MORE_THAN, learns}, RANGE_PERCENT, full);
+    run_gate(
+        r, str_print(a, "%s: full fine-tuning from random initialisation learns the target (%% exact match)", shape),
+        (Claim){MORE_THAN, learns}, RANGE_PERCENT, full);
     run_claim(r, str_print(a, "%s: prefix on the sorter less the best unrelated source (points)", shape),
               (Claim){MORE_THAN, effect}, RANGE_ANY, gain);
 }
