@@ -33,9 +33,9 @@ typedef struct {
 } Source;
 static const Source SOURCES[] = {
     {"asc", "ascending", "asc", RELATED},
-    {"asc-add1", "ascending, plus 1", "asc-add1", RELATED},
-    {"asc-layer1", "ascending, layer 1 redrawn", "asc", BROKEN, .redrawn = 1},
-    {"asc-layer2", "ascending, layer 2 redrawn", "asc", BROKEN, .redrawn = 2},
+    {"asc-add1", "ascending, + 1", "asc-add1", RELATED},
+    {"asc-layer1", "layer 1 redrawn", "asc", BROKEN, .redrawn = 1},
+    {"asc-layer2", "layer 2 redrawn", "asc", BROKEN, .redrawn = 2},
     {"copy", "copy", "copy", UNRELATED},
     {"max", "running maximum", "max", UNRELATED},
     {"histogram", "histogram", "histogram", UNRELATED},
