@@ -67,11 +67,21 @@ static const char *number(Arena *a, const cJSON *o, const char *key)
 }
 
 /* "[lo, hi]", or nothing where there is none or all values agree. */
-static const char *interval(Arena *a, const cJSON *o)
+static const char *interval(Arena *a, const cJSON *o, const char *name)
 {
-    const cJSON *pair = field(o, "ci95"), *lo = cJSON_GetArrayItem(pair, 0), *hi = cJSON_GetArrayItem(pair, 1);
+    const cJSON *pair = field(o, name), *lo = cJSON_GetArrayItem(pair, 0), *hi = cJSON_GetArrayItem(pair, 1);
     if (!cJSON_IsNumber(lo) || !cJSON_IsNumber(hi) || lo->valuedouble == hi->valuedouble) return "";
     return str_print(a, "[%s, %s]", print_number(a, lo, 3), print_number(a, hi, 3));
+}
+
+/* The interval of a metric; of a maximum, a minimum or a count the least and the greatest value. */
+static const char *spread(Arena *a, const cJSON *m)
+{
+    const cJSON *least = field(m, "least"), *most = field(m, "most");
+    if (strcmp(text(m, "range"), "extreme") != 0 || !cJSON_IsNumber(least) || !cJSON_IsNumber(most))
+        return interval(a, m, "ci95");
+    if (least->valuedouble == most->valuedouble) return "";
+    return str_print(a, "%s to %s", print_number(a, least, 3), print_number(a, most, 3));
 }
 
 static const char *duration(Arena *a, double seconds)
@@ -159,7 +169,7 @@ static void add_summary(Report *page, Arena *a, int n, const Source *s)
 /* Rows from..to of the metrics; columns that would be empty, as with one seed, are left out. */
 static void add_metric_rows(Report *page, Arena *a, const cJSON *metrics, int from, int to)
 {
-    static const char *const many[] = {"metric", "mean", "sd", "95 % interval", "n"};
+    static const char *const many[] = {"metric", "mean", "sd", "[95 % interval] or range", "n"};
     static const char *const one[] = {"metric", "value"};
     enum { COLS = sizeof many / sizeof *many };
     int i = 0, used = 0, seeds = 0;
@@ -174,7 +184,7 @@ static void add_metric_rows(Report *page, Arena *a, const cJSON *metrics, int fr
         if (i++ < from || i > to) continue;
         cJSON_ArrayForEach(x, field(m, "values")) n += cJSON_IsNumber(x);
         const char *mean = number(a, m, "mean");
-        const char *row[COLS] = {m->string, *mean ? mean : "n/a", print_number(a, field(m, "sd"), 3), interval(a, m),
+        const char *row[COLS] = {m->string, *mean ? mean : "n/a", print_number(a, field(m, "sd"), 3), spread(a, m),
                                  str_print(a, "%d", n)};
         memcpy(cell + used, row, (size_t)cols * sizeof *row);
         used += cols;
@@ -208,11 +218,36 @@ static void add_comparisons(Report *page, Arena *a, const cJSON *o)
     cJSON_ArrayForEach(c, list)
     {
         const char *row[COLS] = {str_print(a, "%s \u2212 %s", text(c, "a"), text(c, "b")),
-                                 number(a, c, "mean_difference"), interval(a, c), print_number(a, field(c, "p"), 3),
-                                 number(a, c, "pairs")};
+                                 number(a, c, "mean_difference"), interval(a, c, "ci95"),
+                                 print_number(a, field(c, "p"), 3), number(a, c, "pairs")};
         memcpy(cell + i++ * COLS, row, sizeof row);
     }
     if (rows) report_table(page, "Paired t tests over seeds", COLS, head, rows, cell);
+}
+
+/* The parts of the verdict: gates, claims and exact claims, with the interval and the margin that decide each. */
+static void add_claims(Report *page, Arena *a, const cJSON *o)
+{
+    static const char *const head[] = {"part of the verdict", "verdict", "mean", "interval", "asked"};
+    enum { COLS = sizeof head / sizeof *head };
+    const cJSON *list = field(o, "claims"), *c;
+    int rows = cJSON_GetArraySize(list), i = 0;
+    const char **cell = NEW(a, const char *, rows *COLS + 1);
+    cJSON_ArrayForEach(c, list)
+    {
+        bool within = !strcmp(text(c, "form"), "within"), gate = !strcmp(text(c, "kind"), "gate");
+        const char *margin = number(a, c, "margin");
+        const char *row[COLS] = {str_print(a, "%s%s", gate ? "condition: " : "", text(c, "claim")),
+                                 text(c, "verdict"), number(a, c, "mean"), interval(a, c, "interval"),
+                                 !*margin ? ""
+                                          : str_print(a, "%s %s%s", text(c, "form"), within ? "\u00B1" : "", margin)};
+        memcpy(cell + i++ * COLS, row, sizeof row);
+    }
+    if (rows)
+        report_table(page,
+                     "What decides the verdict: 95 % intervals over seeds, 90 % ones for \"within\"; without its "
+                     "conditions a run is inconclusive",
+                     COLS, head, rows, cell);
 }
 
 static int texts(const char **out, int most, const cJSON *list)
@@ -315,6 +350,7 @@ static void add_run(Report *page, Arena *a, const Source *s)
     const char *const about[][2] = {
         {"Method", text(o, "method")}, {"Expected", text(o, "expect")}, {"Source", text(o, "source")}};
     add_facts(page, a, 3, about);
+    add_claims(page, a, o);
     add_tables(page, a, o);
     add_tables(page, a, s->timings);
     add_metrics(page, a, o);

@@ -1,7 +1,9 @@
 /* The one shape of results.json, the same numbers as tidy CSV, and the table a person reads.
  *
  *   {"experiment", "title", "claim", "method", "expect", "source", "preset", "seeds": [..], "status", "verdict",
- *    "sentence", "metrics": {name: {"values": [..], "mean", "sd", "ci95": [lo, hi]}}, "comparisons": [..],
+ *    "sentence", "claims": [{"kind": "claim", "gate", "exact" or "open", "claim", "verdict", "sentence", "form", "margin", "mean",
+ *    "level", "interval": [lo, hi], "detectable", "n"}] where there are any,
+ *    "metrics": {name: {"values": [..], "mean", "sd", "ci95": [lo, hi], "least", "most", "range"}}, "comparisons": [..],
  *    "tables": [{"caption", "head": [..], "rows": [[..]]}] where there are any, "figures": [{"name", "caption"}],
  *    "notes": [..]}
  *
@@ -41,6 +43,9 @@ static void add_metrics(cJSON *root, Arena *a, const Run *r)
         cJSON_AddNumberToObject(one, "mean", s.mean); /* cJSON writes NaN and infinity as null */
         cJSON_AddNumberToObject(one, "sd", s.sd);
         add_pair(one, "ci95", s.ci95.lo, s.ci95.hi);
+        cJSON_AddNumberToObject(one, "least", s.least);
+        cJSON_AddNumberToObject(one, "most", s.most);
+        cJSON_AddStringToObject(one, "range", claim_range_name(m->range));
     }
 }
 
@@ -96,6 +101,7 @@ static cJSON *results_json(Run *r, Status status)
     cJSON_AddStringToObject(root, "status", status == E_INTERRUPT ? "interrupted" : status ? "failed" : "done");
     cJSON_AddStringToObject(root, "verdict", verdict_name(status ? INCONCLUSIVE : r->verdict));
     cJSON_AddStringToObject(root, "sentence", status ? err_message() : r->sentence);
+    claims_json(root, r);
     add_metrics(root, &r->arena, r);
     add_comparisons(root, r);
     add_tables(root, r->tables);
@@ -194,6 +200,7 @@ static void recall_metrics(Run *r, const cJSON *metrics)
         int n = cJSON_GetArraySize(member(one, "values"));
         bool finite = cJSON_IsNumber(member(one, "mean"));
         m->name = str_copy(&r->arena, one->string, strlen(one->string));
+        m->range = claim_range_named(text_of(&r->arena, member(one, "range")));
         m->value = NEW(&r->arena, double, n + 1);
         m->given = NEW(&r->arena, bool, n + 1);
         cJSON_ArrayForEach(x, member(one, "values"))
@@ -262,6 +269,7 @@ static Status recall(Run *r)
     if (!status) {
         r->verdict = (Verdict)v;
         r->sentence = text_of(&r->arena, member(root, "sentence"));
+        claims_recall(r, member(root, "claims"));
         recall_metrics(r, member(root, "metrics"));
         recall_comparisons(r, member(root, "comparisons"));
         recall_tables(r, &r->tables, member(root, "tables"));
@@ -295,6 +303,14 @@ static bool colour(void)
     return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
 }
 
+/* The interval, or where there is none the least and the greatest value. */
+static const char *spread_text(Arena *a, ClaimRange range, Summary s)
+{
+    if (isfinite(s.ci95.lo)) return str_print(a, "[%.6g, %.6g]", s.ci95.lo, s.ci95.hi);
+    if (s.least == s.most) return "all equal";
+    return str_print(a, "%.6g to %.6g%s", s.least, s.most, range == RANGE_EXTREME ? "" : ", no interval");
+}
+
 static void print_metric(Arena *a, const Metric *m, int width)
 {
     Summary s = metric_summary(a, m);
@@ -303,7 +319,7 @@ static void print_metric(Arena *a, const Metric *m, int width)
         return;
     }
     print_out("  %-*s  %12.6g", width, m->name, s.mean);
-    if (s.n >= 2) print_out("  %10.3g  [%.6g, %.6g]  %lld", s.sd, s.ci95.lo, s.ci95.hi, (long long)s.n);
+    if (s.n >= 2) print_out("  %10.3g  %s  %lld", s.sd, spread_text(a, m->range, s), (long long)s.n);
     print_out("\n");
 }
 
@@ -325,7 +341,8 @@ static void print_metrics(Run *r)
         many |= m->n > 1;
     }
     if (r->metrics)
-        print_out("  %-*s  %12s%s\n", width, "metric", "mean", many ? "          sd  95 % interval  n" : "");
+        print_out("  %-*s  %12s%s\n", width, "metric", "mean",
+                  many ? "          sd  [95 % interval] or range  n" : "");
     for (const Metric *m = r->metrics; m; m = m->next) print_metric(&r->arena, m, width);
 }
 
@@ -362,6 +379,7 @@ void results_print(Run *r)
     print_title(r);
     print_item("  claim", 11, r->experiment->claim);
     print_verdict(r);
+    claims_print(r);
     for (const Grid *t = r->tables; t; t = t->next) print_table(&r->arena, t);
     for (const Grid *t = r->measured; t; t = t->next) print_table(&r->arena, t);
     if (r->tables || r->measured) print_out("\n");

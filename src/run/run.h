@@ -37,10 +37,23 @@ typedef struct {
 typedef struct Metric Metric;
 struct Metric {
     const char *name;
+    ClaimRange range;
     double *value; /* (seeds) */
     bool *given;   /* (seeds) */
     int n;         /* one more than the largest seed index given */
     Metric *next;
+};
+typedef enum { JUDGED_CLAIM, JUDGED_GATE, JUDGED_EXACT, JUDGED_OPEN } JudgedKind;
+typedef struct Judged Judged; /* a claim, gate, exact claim or one left open, with the data's verdict */
+struct Judged {
+    JudgedKind kind;
+    const char *says;
+    Claim claim;
+    double mean, level, detectable; /* detectable: claim_detectable() at the seeds' spread */
+    Interval ci;
+    int n;
+    Verdict verdict;
+    Judged *next;
 };
 typedef struct Note Note; /* notes, figures, inputs, parameter counts, comparisons: short lists in order */
 struct Note {
@@ -63,6 +76,7 @@ struct Run {
     const char *dir;    /* where it writes; once it is done, where its result is */
     const char **value; /* the resolved settings, in the order of experiment->settings */
     Metric *metrics;
+    Judged *claims;
     Grid *tables, *measured;
     Note *notes, *figures, *inputs, *params, *compares;
     bool judged;
@@ -89,11 +103,14 @@ Status run_setting_check(const Setting *, const char *value);
 extern const KeyValue LIBRARY_NAMES[];
 const Setting *run_setting(const Run *, const char *key, int *index); /* NULL when not declared */
 
-Status results_write(Run *, Status); /* results.json and results.csv, timings.json */
-Status results_recall(Run *);        /* those of a run that was finished before, as it recorded them */
-void results_print(Run *);           /* the table on standard output */
-void results_print_short(Run *);     /* title, verdict and the path of the results */
-Summary metric_summary(Arena *, const Metric *);
+Status results_write(Run *, Status);             /* results.json and results.csv, timings.json */
+Status results_recall(Run *);                    /* those of a run that was finished before, as it recorded them */
+void results_print(Run *);                       /* the table on standard output */
+void results_print_short(Run *);                 /* title, verdict and the path of the results */
+Summary metric_summary(Arena *, const Metric *); /* its interval keeps to the metric's range */
+void claims_json(cJSON *root, Run *);            /* "claims" of results.json */
+void claims_recall(Run *, const cJSON *list);
+void claims_print(Run *);
 
 cJSON *manifest_of(Run *);                /* its own members of the manifest: question, inputs, machine, time */
 const char *manifest_program_id(Arena *); /* of this binary: a rebuilt one takes over nothing from the old */
