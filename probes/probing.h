@@ -49,6 +49,7 @@ typedef struct { /* under one protocol */
 typedef struct { /* of one encoder; travels between processes as bytes, its predictions behind it */
     Curve curve[PROTOCOLS];
     double control[SPLITS], selectivity[SPLITS]; /* at the chosen layer of the first selected protocol */
+    double keys_seen;                            /* share of test rows whose key of the control task is in training */
     double compression, bits;                    /* of the online code: uniform over its length; bits a label */
     double usable, entropy;                      /* bits a test row */
     int64_t negatives, listed[LISTED];           /* test rows with negative PVI; the lowest of them */

@@ -144,10 +144,13 @@ static void note_controls(Run *r, Outcomes o)
     Arena *a = run_arena(r);
     const Probing *lab = o.lab;
     const char *who = kind_name(lab, SUBJECT), *seed = lab->seeds > 1 ? " (first seed)" : "";
-    run_note(r,
-             "Control task%s: with one random label for each text, the accuracy of the same classifier is %.1f %% on "
-             "training and %.1f %% on test rows (selectivity on test %.1f points).",
-             seed, 100 * x->control[SPLIT_TRAIN], 100 * x->control[SPLIT_TEST], 100 * x->selectivity[SPLIT_TEST]);
+    run_note(
+        r,
+        "Control task%s: with one random label for each first word of the text, or of the line with the mask, the "
+        "accuracy of the same classifier is %.1f %% on training and %.1f %% on test rows (selectivity on test %.1f "
+        "points); %.0f %% of test rows have a word of a training row.",
+        seed, 100 * x->control[SPLIT_TRAIN], 100 * x->control[SPLIT_TEST], 100 * x->selectivity[SPLIT_TEST],
+        100 * x->keys_seen);
     run_note(r,
              "Minimum description length (MDL)%s: %.3f bits per label (compression %.2f; 1 without features), "
              "randomly initialised %.3f (%.2f).",

@@ -286,6 +286,24 @@ static void size_of_the_test_over_seeds(void **state)
     EXPECT(found > 0.9 * TRIALS, "finds %d of %d", found, TRIALS);
 }
 
+/* The key is the first word of the line with the mark, or of the text, and labels agree where keys do. */
+static void keys_of_texts(void **state)
+{
+    (void)state;
+    static const char *const TEXT[] = {"add a thing", "add another", "one\n  two <mask> x\nthree", "two", "<mask> y"};
+    Example e[5];
+    for (int i = 0; i < 5; i++)
+        e[i] = (Example){.text = TEXT[i], .len = strlen(TEXT[i]), .split = i % 2 ? SPLIT_TEST : SPLIT_TRAIN};
+    Dataset d = {.n = 5, .example = e, .n_labels = 2};
+    d.size[SPLIT_TRAIN] = 3, d.size[SPLIT_TEST] = 2;
+    Bytes key[5];
+    near(control_keys(key, &d, "<mask>"), 1, 0, "share of keys seen");
+    const char *const WORD[] = {"add", "add", "two", "two", "<mask>"};
+    for (int i = 0; i < 5; i++)
+        EXPECT(key[i].len == strlen(WORD[i]) && !memcmp(key[i].text, WORD[i], key[i].len), "key %d: %.*s", i,
+               (int)key[i].len, key[i].text);
+}
+
 static void comparisons(void **state)
 {
     (void)state;
@@ -322,4 +340,4 @@ static void comparisons(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
 SUITE(T(every_classifier), T(hidden_layer), T(centroid_by_hand), T(karmakar_by_formula), T(control_tasks),
-      T(online_code), T(usable), T(comparisons), T(size_of_the_test_over_seeds))
+      T(online_code), T(usable), T(comparisons), T(size_of_the_test_over_seeds), T(keys_of_texts))
