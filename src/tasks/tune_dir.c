@@ -64,7 +64,8 @@ static Status keep_model(Work *w, Arena *scratch)
 static bool is_kept(const char *name)
 {
     return !predictor_is_card(name) &&
-           !str_glob("manifest.json|metrics.jsonl|results.json|README.md|figures/*|encoder/*|writer/*|" TUNE_SCRATCH,
+           !str_glob("manifest.json|metrics.jsonl|metrics.csv|trainer_state.json|tensorboard/*|validation.jsonl|"
+                     "results.json|README.md|figures/*|encoder/*|writer/*|" TUNE_SCRATCH,
                      name);
 }
 
