@@ -314,6 +314,14 @@ static cJSON *results_json(const TuneJob *j, const cJSON *card)
     return root;
 }
 
+/* The key of the measure by which evaluations are chosen. */
+static const char *best_measure(const TuneJob *j)
+{
+    const TuneView *view = tune_view(j->o.task);
+    if (view->curve) return j->p.task->own->measure[j->own_measure].key;
+    return view->scores ? "f1" : "loss";
+}
+
 /* The log in the forms of other programs. */
 static Status write_logs(const TuneRecord *r)
 {
@@ -325,7 +333,7 @@ static Status write_logs(const TuneRecord *r)
                                 .every = j->t.every,
                                 .batch = o->batch,
                                 .best_step = j->t.stand.best_step,
-                                .best = tune_view(o->task)->scores ? "f1" : "loss"};
+                                .best = best_measure(j)};
     TRY(logs_csv(j->run, r->dir));
     if (r->tensorboard) TRY(logs_events(j->run, r->dir));
     return logs_trainer_state(j->run, r->dir, &facts);

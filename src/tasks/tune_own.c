@@ -10,6 +10,7 @@
 #include "io/weights.h"
 #include "tasks/predictor_own.h"
 #include "tasks/tune.h"
+#include "tasks/tune_rows.h"
 
 enum { DRAWS = 1000 };
 
@@ -297,6 +298,7 @@ static Status measures(cJSON *out, TuneJob *j, Predictor *p, Arena *a)
     arena_close(&step);
     TRY(status);
     OwnPredictions y = own_predictions(a, &p->own, logits, j->own_valid.n);
+    TRY(tune_rows_own(j, &y));
     own_scores(&s, a, &p->own, &j->own_valid, &y, DRAWS, 1);
     cJSON_AddNumberToObject(out, "rows", (double)j->own_valid.n);
     add_values(out, p->own.kind, &s);
