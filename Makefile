@@ -59,7 +59,7 @@ VERSION := $(RELEASE)+$(if $(UNTRACKED),$(STATE:%-dirty=%)-dirty,$(STATE))
 SOURCES := $(sort $(wildcard src/*/*.c theory/*.c toy/*.c probes/*.c analysis/*.c))
 HEADERS := $(sort $(wildcard src/*.h src/*/*.h theory/*.h toy/*.h probes/*.h analysis/*.h))
 OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
-LIBRARY := $(filter $(OUT)/src/%,$(filter-out $(OUT)/src/cli/% $(OUT)/src/bench/% $(OUT)/src/score/% $(OUT)/src/manual/% $(OUT)/src/sweep/% $(OUT)/src/notebook/%,$(OBJECTS)))
+LIBRARY := $(filter $(OUT)/src/%,$(filter-out $(OUT)/src/cli/% $(OUT)/src/bench/% $(OUT)/src/score/% $(OUT)/src/manual/% $(OUT)/src/sweep/% $(OUT)/src/runs/% $(OUT)/src/notebook/%,$(OBJECTS)))
 TESTED := $(filter-out $(OUT)/src/cli/main.o,$(OBJECTS))
 TESTS := $(sort $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/test_*.c tests/*/test_*.c)))
 
@@ -191,6 +191,11 @@ check-scale: deps all $(OUT)/tests/tasks/test_lm ## run on several ranks, over f
 	@+$(AGAIN) MPI=1 build/mpi/vernier
 	@VERNIER_SCALE=yes VERNIER_MPI=$(abspath build/mpi/vernier) VERBOSE=1 tests/run $(OUT) $(wildcard tests/scale/*.sh)
 .PHONY: check-scale
+
+# Negative controls of the verdicts, which take longer than a test may.
+check-untrained: all ## no experiment is supported by models that were never trained (minutes)
+	@tests/untrained $(OUT)/vernier
+.PHONY: check-untrained
 
 N ?= 20
 mutate: all tests ## put N small faults (20) into FILE='src/...', one at a time, and list those that no test notices

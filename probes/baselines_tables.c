@@ -99,9 +99,9 @@ static void record_seeds(Run *r, const System *s, const JitSet *test, double *re
     for (int k = 0; k < s->seeds; k++) {
         JitScores x = jit_scores(test, s->score[k], s->threshold[k]);
         *recall += x.effort.recall_at_20 / s->seeds, *popt += x.effort.popt / s->seeds;
-        run_metric(r, str_print(a, "%s: AUC", s->name), k, x.at.auc);
-        run_metric(r, str_print(a, "%s: paired AUC", s->name), k, x.paired);
-        run_metric(r, str_print(a, "%s: F1", s->name), k, x.at.f1);
+        run_metric(r, RANGE_SHARE, str_print(a, "%s: AUC", s->name), k, x.at.auc);
+        run_metric(r, RANGE_SHARE, str_print(a, "%s: paired AUC", s->name), k, x.paired);
+        run_metric(r, RANGE_SHARE, str_print(a, "%s: F1", s->name), k, x.at.f1);
     }
 }
 

@@ -24,16 +24,17 @@ static void record_curves(Run *r, Outcomes o)
                     const Curve *c = &outcome_of(o, kind, i)->curve[how];
                     const char *name = kind_name(o.lab, kind);
                     if (l < o.lab->layers) {
-                        run_metric(r, str_print(a, "%s, layer %d%s (%%)", name, l, MODE[how]), i,
+                        run_metric(r, RANGE_PERCENT, str_print(a, "%s, layer %d%s (%%)", name, l, MODE[how]), i,
                                    100 * c->accuracy[l][SPLIT_TEST]);
                         continue;
                     }
                     unconverged += c->unconverged;
-                    run_metric(r, str_print(a, "%s, layer chosen on validation%s (%%)", name, MODE[how]), i,
+                    run_metric(r, RANGE_PERCENT,
+                               str_print(a, "%s, layer chosen on validation%s (%%)", name, MODE[how]), i,
                                100 * c->accuracy[c->best][SPLIT_TEST]);
-                    run_metric(r, str_print(a, "%s, chosen layer%s", name, MODE[how]), i, c->best);
+                    run_metric(r, RANGE_EXTREME, str_print(a, "%s, chosen layer%s", name, MODE[how]), i, c->best);
                 }
-    run_metric(r, "probe fits that did not converge", 0, unconverged);
+    run_metric(r, RANGE_EXTREME, "probe fits that did not converge", 0, unconverged);
 }
 
 /* Records selectivity, MDL compression and V-information of each encoder and seed. */
@@ -44,13 +45,17 @@ static void record_controls(Run *r, Outcomes o)
         for (int i = 0; i < probing_encoders(o.lab, kind); i++) {
             const Outcome *x = outcome_of(o, kind, i);
             const char *name = kind_name(o.lab, kind);
-            run_metric(r, str_print(a, "%s, control task, train (%%)", name), i, 100 * x->control[SPLIT_TRAIN]);
-            run_metric(r, str_print(a, "%s, control task, test (%%)", name), i, 100 * x->control[SPLIT_TEST]);
-            run_metric(r, str_print(a, "%s, selectivity, test (points)", name), i, 100 * x->selectivity[SPLIT_TEST]);
-            run_metric(r, str_print(a, "%s, MDL compression", name), i, x->compression);
-            run_metric(r, str_print(a, "%s, V-information (bits per example)", name), i, x->usable);
-            run_metric(r, str_print(a, "%s, test rows with negative PVI", name), i, (double)x->negatives);
-            if (x->points) run_metric(r, "final MLM loss (nats)", i, x->loss[x->points - 1]);
+            run_metric(r, RANGE_PERCENT, str_print(a, "%s, control task, train (%%)", name), i,
+                       100 * x->control[SPLIT_TRAIN]);
+            run_metric(r, RANGE_PERCENT, str_print(a, "%s, control task, test (%%)", name), i,
+                       100 * x->control[SPLIT_TEST]);
+            run_metric(r, RANGE_ANY, str_print(a, "%s, selectivity, test (points)", name), i,
+                       100 * x->selectivity[SPLIT_TEST]);
+            run_metric(r, RANGE_ANY, str_print(a, "%s, MDL compression", name), i, x->compression);
+            run_metric(r, RANGE_ANY, str_print(a, "%s, V-information (bits per example)", name), i, x->usable);
+            run_metric(r, RANGE_EXTREME, str_print(a, "%s, test rows with negative PVI", name), i,
+                       (double)x->negatives);
+            if (x->points) run_metric(r, RANGE_POSITIVE, "final MLM loss (nats)", i, x->loss[x->points - 1]);
         }
 }
 
@@ -177,7 +182,7 @@ static void judge(Run *r, Outcomes o)
     bool holds = true, fails = false;
     for (int k = 0; k < 3; k++) {
         sentence[k] = compare_sentence(a, &c[k], name[k], ALPHA);
-        run_metric(r, str_print(a, "p against the %s", name[k]), 0, c[k].p);
+        run_metric(r, RANGE_SHARE, str_print(a, "p against the %s", name[k]), 0, c[k].p);
         holds &= above(&c[k]);
         fails |= c[k].a <= c[k].b;
     }
@@ -200,7 +205,8 @@ Status probing_report(Run *r, Outcomes o)
     const Probing *lab = o.lab;
     Arena *a = run_arena(r);
     for (int k = 0; k < lab->floors; k++)
-        run_metric(r, str_print(a, "%s (%%)", lab->floor[k].name), 0, 100 * lab->floor[k].accuracy[SPLIT_TEST]);
+        run_metric(r, RANGE_PERCENT, str_print(a, "%s (%%)", lab->floor[k].name), 0,
+                   100 * lab->floor[k].accuracy[SPLIT_TEST]);
     record_curves(r, o);
     record_controls(r, o);
     TRY(describe_data(r, lab));

@@ -43,7 +43,7 @@ static const char *metric(Findings *f, const char *what, int b, int m, const dou
     Arena *a = run_arena(f->r);
     const char *base = f->s->bases > 1 ? str_print(a, "%s, ", f->s->base[b].name) : "";
     const char *name = str_print(a, "%s, %s%s", what, base, f->s->method[m].name);
-    for (int i = 0; i < f->s->seeds; i++) run_metric(f->r, name, i, v[i]);
+    for (int i = 0; i < f->s->seeds; i++) run_metric(f->r, RANGE_ANY, name, i, v[i]);
     return name;
 }
 

@@ -211,7 +211,7 @@ static Status suffix(Run *r, double *gap, int most, double *worst, double *least
             double g = 0;
             TRY(suffix_gap(&g, run_seed(r, i), n));
             gap[n] = fmax(gap[n], g);
-            run_metric(r, str_print(run_arena(r), "suffix: error over %d tokens", n), i, g);
+            run_metric(r, RANGE_EXTREME, str_print(run_arena(r), "suffix: error over %d tokens", n), i, g);
             if (n <= HEAD_DIM + 1)
                 *worst = fmax(*worst, g);
             else
@@ -238,8 +238,10 @@ static Status lora(Run *r, Series out[4], double *worst)
                 double off = fabs(error[k] / bound - 1);
                 if (!(off <= *worst)) *worst = off;
                 if (n == 1 || n == 4)
-                    run_metric(r, str_print(a, "rank %d on %s: distance to target", n, LABEL[k]), i, error[k]);
-                if (n == 1 || n == 4) run_metric(r, str_print(a, "rank %d on %s: bound", n, LABEL[k]), i, bound);
+                    run_metric(r, RANGE_POSITIVE, str_print(a, "rank %d on %s: distance to target", n, LABEL[k]), i,
+                               error[k]);
+                if (n == 1 || n == 4)
+                    run_metric(r, RANGE_POSITIVE, str_print(a, "rank %d on %s: bound", n, LABEL[k]), i, bound);
                 if (i) continue;
                 tensor_set(out[k].x, n - 1, n), tensor_set(out[k].y, n - 1, error[k]);
                 tensor_set(out[k + 2].x, n - 1, n), tensor_set(out[k + 2].y, n - 1, bound);

@@ -281,18 +281,20 @@ static void record_tables(Run *r, const Tables *t)
     Arena *a = run_arena(r);
     for (int i = 0; i < LENGTHS; i++) {
         for (int k = 0; k < 2; k++) {
-            run_metric(r, str_print(a, "%s, %d virtual tokens capped: formula", KIND[k], SLOTS[i]), 0,
+            run_metric(r, RANGE_POSITIVE, str_print(a, "%s, %d virtual tokens capped: formula", KIND[k], SLOTS[i]), 0,
                        t->formula[k][i]);
-            run_metric(r, str_print(a, "%s, %d virtual tokens capped: best", KIND[k], SLOTS[i]), 0, t->head[k][i]);
-            run_metric(r, str_print(a, "%s, %d virtual tokens capped: trained", KIND[k], SLOTS[i]), 0,
+            run_metric(r, RANGE_POSITIVE, str_print(a, "%s, %d virtual tokens capped: best", KIND[k], SLOTS[i]), 0,
+                       t->head[k][i]);
+            run_metric(r, RANGE_POSITIVE, str_print(a, "%s, %d virtual tokens capped: trained", KIND[k], SLOTS[i]), 0,
                        t->capped[k][i]);
-            run_metric(r, str_print(a, "%s, %d virtual tokens free: trained", KIND[k], SLOTS[i]), 0, t->free[k][i]);
+            run_metric(r, RANGE_POSITIVE, str_print(a, "%s, %d virtual tokens free: trained", KIND[k], SLOTS[i]), 0,
+                       t->free[k][i]);
         }
-        run_metric(r, str_print(a, "query update %g: bound", SHIFT[i]), 0, t->eta[i]);
-        run_metric(r, str_print(a, "query update %g, %d virtual tokens: trained", SHIFT[1], SLOTS[i]), 0,
-                   t->query[i]);
+        run_metric(r, RANGE_POSITIVE, str_print(a, "query update %g: bound", SHIFT[i]), 0, t->eta[i]);
+        run_metric(r, RANGE_POSITIVE, str_print(a, "query update %g, %d virtual tokens: trained", SHIFT[1], SLOTS[i]),
+                   0, t->query[i]);
     }
-    run_metric(r, "value update of the second witness, one virtual token: error", 0, t->value_update);
+    run_metric(r, RANGE_EXTREME, "value update of the second witness, one virtual token: error", 0, t->value_update);
 }
 
 /* ---- any (a, b) from equal virtual tokens ---- */
@@ -398,9 +400,9 @@ static void record_format(Run *r, const Format *f, double eps, const double *err
     int out = 0;
     for (int s = 0; s < run_seeds(r); s++) out += isinf(error[s]);
     const char *name = str_print(run_arena(r), "signed virtual tokens, tolerance %g, %s", eps, f->name);
-    if (out) run_metric(r, str_print(run_arena(r), "%s: seeds out of range", name), 0, out);
+    if (out) run_metric(r, RANGE_EXTREME, str_print(run_arena(r), "%s: seeds out of range", name), 0, out);
     for (int s = 0; s < run_seeds(r) && !out; s++)
-        run_metric(r, str_print(run_arena(r), "%s: error", name), s, error[s]);
+        run_metric(r, RANGE_EXTREME, str_print(run_arena(r), "%s: error", name), s, error[s]);
 }
 
 static void precision(Run *r, Precision *p)
@@ -480,7 +482,7 @@ static Status run(Run *r)
     TRY(tables(r, &t));
     record_tables(r, &t);
     precision(r, &p);
-    run_metric(r, "(a, b) from equal virtual tokens: error", 0, realise);
+    run_metric(r, RANGE_EXTREME, "(a, b) from equal virtual tokens: error", 0, realise);
     TRY(draw_witness(r, &t));
     TRY(draw_precision(r, &p));
     bool within = true, half = false;

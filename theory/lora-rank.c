@@ -391,8 +391,9 @@ static Status linear_part(Run *r, double *worst, bool *bounded)
             double gap = 0;
             for (int k = 0; k < SIZE[s].dim; k++) gap = fmax(gap, fabs(found[s].error[k] - found[s].predicted[k]));
             run_metric(
-                r, str_print(run_arena(r), "linear, D=%d L=%d: difference from sigma", SIZE[s].dim, SIZE[s].layers),
-                i, gap);
+                r, RANGE_EXTREME,
+                str_print(run_arena(r), "linear, D=%d L=%d: difference from sigma", SIZE[s].dim, SIZE[s].layers), i,
+                gap);
             *worst = fmax(*worst, gap), *bounded &= found[s].bounded;
         }
     return draw_linear(r, found);
@@ -404,7 +405,7 @@ static void record(Run *r, const Grid *g, const double *error)
         for (int d = 0; d < g->depths; d++)
             for (int arm = 0; arm < ARMS; arm++)
                 for (int k = 0; k < (arm == LAST ? 1 : g->ranks); k++)
-                    run_metric(r,
+                    run_metric(r, RANGE_EXTREME,
                                arm == LAST
                                    ? str_print(run_arena(r), "depth %g, %s: error", g->depth[d], ARM_NAME[arm])
                                    : str_print(run_arena(r), "depth %g, %s, rank %g: error", g->depth[d],

@@ -173,7 +173,7 @@ static bool words(Run *r, Arena *step)
     char said[LONGEST + 1] = "";
     for (int i = 0; i < LONGEST; i++) said[i] = (char)(y[('b' - FIRST) * LONGEST + i] + FIRST);
     bool exact = !memcmp(y, map, sizeof *y * V * LONGEST);
-    run_metric(r, "table of words exact", 0, exact);
+    run_metric(r, RANGE_SHARE, "table of words exact", 0, exact);
     run_note(r, "A table of 52 words in ten vectors: 'b' is continued by \"%s\", and %s.", said,
              exact ? "all other 93 answers agree" : "some of the others are WRONG");
     return exact && !strcmp(said, "lueberries");
@@ -246,17 +246,17 @@ static Status run(Run *r)
     TRY(run_parallel(r, COLUMNS, sizeof *count, exhaust, NULL, count));
     for (int i = 0; i < COLUMNS; i++) {
         good += count[i].good, wanted += count[i].total;
-        run_metric(r, str_print(run_arena(r), "every map, share exact, %s", COLUMN[i].name), 0,
+        run_metric(r, RANGE_SHARE, str_print(run_arena(r), "every map, share exact, %s", COLUMN[i].name), 0,
                    (double)count[i].good / (double)count[i].total);
         if (COLUMN[i].rounded) continue;
         random += count[i].random, asked += n;
-        run_metric(r, str_print(run_arena(r), "random maps, share exact, %s", COLUMN[i].name), 0,
+        run_metric(r, RANGE_SHARE, str_print(run_arena(r), "random maps, share exact, %s", COLUMN[i].name), 0,
                    (double)count[i].random / (double)n);
     }
     bool spelt = words(r, &step);
     double lowest = 0;
     TRY(lowest_temperature(&lowest, r, &step));
-    run_metric(r, "lowest T", 0, lowest);
+    run_metric(r, RANGE_EXTREME, "lowest T", 0, lowest);
     TRY(draw_heads(r, &step));
     arena_close(&step);
     run_note(r, "The random maps are not tried in F16, where V = 94 is beyond the vocabulary that the tangents can "

@@ -316,9 +316,11 @@ static Status one_net(Run *r, const Grid *g, int seed, int scale, int count)
         if (k == TIED || !count) TRY(aimed(r, f, (Kind)k, run_seed(r, seed), p));
     TRY(at_random(r, f, run_seed(r, seed), p));
     const char *net = str_print(run_arena(r), "weights %g, virtual tokens %d", p.sd, p.slots);
-    run_metric(r, str_print(run_arena(r), "%s: bound on the mass, mean", net), seed, f->bound);
-    run_metric(r, str_print(run_arena(r), "%s: mass, aimed, mean", net), seed, f->mass[TIED][LENGTHS - 1]);
-    run_metric(r, str_print(run_arena(r), "%s: largest share of its bound, at random", net), seed, f->nearest);
+    run_metric(r, RANGE_SHARE, str_print(run_arena(r), "%s: bound on the mass, mean", net), seed, f->bound);
+    run_metric(r, RANGE_SHARE, str_print(run_arena(r), "%s: mass, aimed, mean", net), seed,
+               f->mass[TIED][LENGTHS - 1]);
+    run_metric(r, RANGE_EXTREME, str_print(run_arena(r), "%s: largest share of its bound, at random", net), seed,
+               f->nearest);
     return OK;
 }
 

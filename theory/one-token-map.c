@@ -205,7 +205,7 @@ static bool case_flip(Run *r, Arena *step)
         map[i] = (c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) - FIRST;
     }
     Share s = share_right(step, &COLUMN[1], V, (BuiltAttention){BY_LENGTH, run_real(r, "t")}, map, 1);
-    run_metric(r, "case flip, accuracy", 0, s.answers);
+    run_metric(r, RANGE_SHARE, "case flip, accuracy", 0, s.answers);
     run_note(r,
              "The case flip over 94 characters in one vector of 94 numbers: accuracy %g %%, 'f' to 'F' among them.",
              100 * s.answers);
@@ -271,12 +271,14 @@ static Status temperatures(Run *r, bool *as_said)
     double law = key_size_threshold((double)run_int(r, "v"));
     *as_said = true;
     for (int i = 0; i < c[0].n; i++) {
-        run_metric(r, str_print(run_arena(r), "maps exact, by length, T=%.4g", c[0].v[i]), 0, c[0].share[i]);
-        run_metric(r, str_print(run_arena(r), "maps exact, by key size, T=%.4g", c[1].v[i]), 0, c[1].share[i]);
+        run_metric(r, RANGE_SHARE, str_print(run_arena(r), "maps exact, by length, T=%.4g", c[0].v[i]), 0,
+                   c[0].share[i]);
+        run_metric(r, RANGE_SHARE, str_print(run_arena(r), "maps exact, by key size, T=%.4g", c[1].v[i]), 0,
+                   c[1].share[i]);
         *as_said &= c[0].share[i] == 1 && (c[1].v[i] < law || c[1].share[i] == 1) &&
                     (c[1].v[i] < 0.5 * law || c[1].v[i] > law || c[1].share[i] < 1);
     }
-    run_metric(r, "threshold T by key size, formula", 0, law);
+    run_metric(r, RANGE_POSITIVE, "threshold T by key size, formula", 0, law);
     return draw_temperature(r, c);
 }
 
@@ -289,14 +291,16 @@ static Status run(Run *r)
     TRY(run_parallel(r, COLUMNS, sizeof *found, exhaust, NULL, found));
     for (int i = 0; i < COLUMNS; i++) {
         run_metric(
-            r, str_print(run_arena(r), "maps exact, V <= %lld, %s", (long long)run_int(r, "max-v"), COLUMN[i].name),
-            0, found[i].all.maps);
+            r, RANGE_SHARE,
+            str_print(run_arena(r), "maps exact, V <= %lld, %s", (long long)run_int(r, "max-v"), COLUMN[i].name), 0,
+            found[i].all.maps);
         run_metric(
-            r, str_print(run_arena(r), "random maps exact, V=%lld, %s", (long long)run_int(r, "v"), COLUMN[i].name),
-            0, found[i].large.maps);
+            r, RANGE_SHARE,
+            str_print(run_arena(r), "random maps exact, V=%lld, %s", (long long)run_int(r, "v"), COLUMN[i].name), 0,
+            found[i].large.maps);
         exact &= found[i].all.maps == 1 && (found[i].large.maps == 1 || COLUMN[i].rounded);
     }
-    run_metric(r, "maps", 0, (double)found[0].all.total);
+    run_metric(r, RANGE_EXTREME, "maps", 0, (double)found[0].all.total);
     TRY(run_parallel(r, FORMATS, sizeof *format, over_vocabulary, NULL, format));
     TRY(draw_formats(r, format));
     TRY(temperatures(r, &cancels));

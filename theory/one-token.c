@@ -469,10 +469,10 @@ static Status temperatures(Run *r, double *worst)
         if (s.v >= 94) *worst = fmax(*worst, fabs(measured[i] / law - 1));
         const char *what =
             str_print(run_arena(r), "V=%lld N=%lld, %s", (long long)s.v, (long long)s.n, SCALING_NAME[s.scaling]);
-        run_metric(r, str_print(run_arena(r), "lowest T, %s", what), 0, measured[i]);
-        run_metric(r, str_print(run_arena(r), "formula T, %s", what), 0, law);
+        run_metric(r, RANGE_EXTREME, str_print(run_arena(r), "lowest T, %s", what), 0, measured[i]);
+        run_metric(r, RANGE_POSITIVE, str_print(run_arena(r), "formula T, %s", what), 0, law);
     }
-    run_metric(r, "largest relative difference of temperatures", 0, *worst);
+    run_metric(r, RANGE_EXTREME, "largest relative difference of temperatures", 0, *worst);
     return draw_temperatures(r, size, measured, n);
 }
 
@@ -484,12 +484,14 @@ static Status formats(Run *r, Frontier *found)
         for (int k = 0; k < READOUTS; k++) {
             const char *what = str_print(a, "%s, %s", FORMAT_NAME[f], READOUT_NAME[k]);
             if (found[f].first[k])
-                run_metric(r, str_print(a, "first V that fails, %s", what), 0, (double)found[f].first[k]);
-            run_metric(r, str_print(a, "largest V that works, %s", what), 0, usable(r, &found[f], k));
+                run_metric(r, RANGE_EXTREME, str_print(a, "first V that fails, %s", what), 0,
+                           (double)found[f].first[k]);
+            run_metric(r, RANGE_EXTREME, str_print(a, "largest V that works, %s", what), 0, usable(r, &found[f], k));
         }
         for (int k = 0; k < LARGE && wide((Format)f); k++)
-            run_metric(r, str_print(a, "token accuracy, %s, tangent, V=%lld", FORMAT_NAME[f], (long long)LARGE_V[k]),
-                       0, found[f].large[k]);
+            run_metric(r, RANGE_SHARE,
+                       str_print(a, "token accuracy, %s, tangent, V=%lld", FORMAT_NAME[f], (long long)LARGE_V[k]), 0,
+                       found[f].large[k]);
     }
     TRY(draw_frontier(r, found));
     return draw_behaviours(r, found);
@@ -512,15 +514,15 @@ static Status run(Run *r)
     TRY(run_parallel(r, COLUMNS, sizeof *count, exhaust, NULL, count));
     for (int i = 0; i < COLUMNS; i++) {
         good += count[i].good, wanted += count[i].total;
-        run_metric(r, str_print(run_arena(r), "reproduced, %s", COLUMN[i].name), 0,
+        run_metric(r, RANGE_SHARE, str_print(run_arena(r), "reproduced, %s", COLUMN[i].name), 0,
                    (double)count[i].good / (double)count[i].total);
     }
-    run_metric(r, "sequences", 0, (double)count[0].total);
+    run_metric(r, RANGE_EXTREME, "sequences", 0, (double)count[0].total);
     TRY(temperatures(r, &gap));
     TRY(formats(r, found));
     TRY(spell(r, &step, &spelt, &noisy));
-    run_metric(r, "text reproduced", 0, spelt);
-    run_metric(r, "reproduced with embeddings of sd 10", 0, (double)noisy / SEQUENCES);
+    run_metric(r, RANGE_SHARE, "text reproduced", 0, spelt);
+    run_metric(r, RANGE_SHARE, "reproduced with embeddings of sd 10", 0, (double)noisy / SEQUENCES);
     TRY(draw_tangents(r));
     arena_close(&step);
     int64_t bf16 = found[FORMAT_BF16].first[READ_TANGENT], f16 = found[FORMAT_F16].first[READ_TANGENT],

@@ -407,10 +407,11 @@ static Status measure_limits(Run *r, Limits *found, int n)
     TRY(run_parallel(r, n, sizeof *found, limits, NULL, found));
     for (int f = 0; f < FORMATS; f++)
         for (int w = 0; w < WAYS; w++) {
-            run_metric(r, str_print(a, "largest V, %s, %s", FORMAT_NAME[f], WAY_NAME[w]), 0,
+            run_metric(r, RANGE_EXTREME, str_print(a, "largest V, %s, %s", FORMAT_NAME[f], WAY_NAME[w]), 0,
                        (double)last_good(found, n, f, w));
             for (int v = 2; v - 2 < n && f <= FORMAT_F32; v++)
-                run_metric(r, str_print(a, "share of rows, %s, %s, V=%d", FORMAT_NAME[f], WAY_NAME[w], v), 0,
+                run_metric(r, RANGE_SHARE,
+                           str_print(a, "share of rows, %s, %s, V=%d", FORMAT_NAME[f], WAY_NAME[w], v), 0,
                            found[v - 2].rows[f][w]);
         }
     return draw_limits(r, found, n);
@@ -427,13 +428,13 @@ static Status run(Run *r)
     TRY(run_parallel(r, CASES, sizeof *count, exhaust, NULL, count));
     for (int i = 0; i < CASES; i++) {
         good += count[i].good, wanted += count[i].total;
-        run_metric(r, str_print(run_arena(r), "every map, share exact, %s", CASE[i].name), 0,
+        run_metric(r, RANGE_SHARE, str_print(run_arena(r), "every map, share exact, %s", CASE[i].name), 0,
                    (double)count[i].good / (double)count[i].total);
     }
     double truncated[2];
     for (int k = 0; k < 2; k++) {
         truncated[k] = (double)count[0].truncated[k] / pow((double)v, (double)(v * v));
-        run_metric(r,
+        run_metric(r, RANGE_SHARE,
                    str_print(run_arena(r), "maps of V=%lld that truncation gets right, %s", (long long)v,
                              k ? "after ReLU(1 + s - 1)" : "as packed"),
                    0, truncated[k]);
@@ -441,11 +442,12 @@ static Status run(Run *r)
     TRY(measure_limits(r, found, n));
     TRY(run_parallel(r, TEMPERATURES, sizeof *share, over_temperature, NULL, share));
     for (int i = 0; i < TEMPERATURES; i++)
-        run_metric(r, str_print(run_arena(r), "maps exact, V=%lld, T=%g", (long long)run_int(r, "v"), TEMPERATURE[i]),
-                   0, share[i]);
+        run_metric(r, RANGE_SHARE,
+                   str_print(run_arena(r), "maps exact, V=%lld, T=%g", (long long)run_int(r, "v"), TEMPERATURE[i]), 0,
+                   share[i]);
     TRY(draw_capacity(r, found, n, share));
     int64_t letters = ten_letters(r, &step);
-    run_metric(r, "ten letters, correct answers of 100", 0, (double)letters);
+    run_metric(r, RANGE_EXTREME, "ten letters, correct answers of 100", 0, (double)letters);
     arena_close(&step);
     int64_t f64 = last_good(found, n, FORMAT_F64, UNPACK_CLAMP), f32 = last_good(found, n, FORMAT_F32, UNPACK_CLAMP);
     bool ends = f64 == (n + 1 < 13 ? n + 1 : 13) && f32 == (n + 1 < 7 ? n + 1 : 7);

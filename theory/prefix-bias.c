@@ -293,7 +293,6 @@ static Status job(Run *r, int i, void *out, void *user)
 }
 
 /* ---- the results: one subject over seeds, in metrics and figures */
-
 typedef struct {
     const char *name, *what; /* of its metrics; of the subject, for captions */
     int seeds, heads, slots;
@@ -308,28 +307,29 @@ static void record_layer(Run *r, const Story *s, int seed, int l)
     const struct {
         const char *name;
         double value;
-    } metric[] = {{"largest change of content attention (Q1)", x->drift.gap},
-                  {"mean KL of content attention, nats (Q3)", x->drift.kl},
-                  {"mean total variation of content attention (Q3)", x->drift.tv},
-                  {"conditional change (Q2)", x->conditional},
-                  {"residual of the mixture (Q4)", x->q4},
-                  {"rank of the added term (Q5)", (double)x->rank},
-                  {"participation ratio of the added term (Q5)", x->participation},
-                  {"prefix mass, mean (Q6)", x->alpha},
-                  {"prefix mass, 1st percentile (Q6)", x->low},
-                  {"prefix mass, 99th percentile (Q6)", x->high},
-                  {"largest cosine of two prefixes' biases (Q8)", x->cosine},
-                  {"least distance of a bias from the span of three others (Q8)", x->apart}};
+        ClaimRange range;
+    } metric[] = {{"largest change of content attention (Q1)", x->drift.gap, RANGE_EXTREME},
+                  {"mean KL of content attention, nats (Q3)", x->drift.kl, RANGE_POSITIVE},
+                  {"mean total variation of content attention (Q3)", x->drift.tv, RANGE_SHARE},
+                  {"conditional change (Q2)", x->conditional, RANGE_EXTREME},
+                  {"residual of the mixture (Q4)", x->q4, RANGE_EXTREME},
+                  {"rank of the added term (Q5)", (double)x->rank, RANGE_EXTREME},
+                  {"participation ratio of the added term (Q5)", x->participation, RANGE_POSITIVE},
+                  {"prefix mass, mean (Q6)", x->alpha, RANGE_SHARE},
+                  {"prefix mass, 1st percentile (Q6)", x->low, RANGE_SHARE},
+                  {"prefix mass, 99th percentile (Q6)", x->high, RANGE_SHARE},
+                  {"largest cosine of two prefixes' biases (Q8)", x->cosine, RANGE_EXTREME},
+                  {"least distance of a bias from the span of three others (Q8)", x->apart, RANGE_EXTREME}};
     for (size_t i = 0; i < sizeof metric / sizeof *metric; i++)
-        run_metric(r, str_print(run_arena(r), "%s, layer %d: %s", s->name, l + 1, metric[i].name), seed,
-                   metric[i].value);
+        run_metric(r, metric[i].range, str_print(run_arena(r), "%s, layer %d: %s", s->name, l + 1, metric[i].name),
+                   seed, metric[i].value);
 }
 
 static void record(Run *r, const Story *s)
 {
     for (int i = 0; i < s->seeds; i++) {
         for (int l = 0; l < s->found[i].layers; l++) record_layer(r, s, i, l);
-        run_metric(r, str_print(run_arena(r), "%s, layer 1: rank of t' - t", s->name), i,
+        run_metric(r, RANGE_EXTREME, str_print(run_arena(r), "%s, layer 1: rank of t' - t", s->name), i,
                    (double)s->found[i].raw_rank);
     }
 }
@@ -524,11 +524,11 @@ static Status grid(Run *r, Tally *t)
             count(&own, all[i * nets + k], c.type, rank);
             count(t, all[i * nets + k], c.type, rank);
             if (rank && c.kind == FREE && c.layers == case_of(r, 0).layers)
-                run_metric(r, str_print(a, "rank, %d heads, %d virtual tokens", c.heads, c.slots), c.seed,
-                           (double)all[i * nets + k].rank);
+                run_metric(r, RANGE_EXTREME, str_print(a, "rank, %d heads, %d virtual tokens", c.heads, c.slots),
+                           c.seed, (double)all[i * nets + k].rank);
         }
-        run_metric(r, str_print(a, "%s, %s: worst of Q1, Q2, Q4", dtype_name(c.type), KIND[c.kind]), c.seed,
-                   own.worst[c.type == F32]);
+        run_metric(r, RANGE_EXTREME, str_print(a, "%s, %s: worst of Q1, Q2, Q4", dtype_name(c.type), KIND[c.kind]),
+                   c.seed, own.worst[c.type == F32]);
     }
     return OK;
 }

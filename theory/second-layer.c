@@ -386,7 +386,7 @@ static void check(Run *r, Tally *t, int seed, const char *what, int64_t measured
 {
     t->n++;
     t->right += measured == predicted;
-    run_metric(r, what, seed, (double)measured);
+    run_metric(r, RANGE_EXTREME, what, seed, (double)measured);
 }
 
 static void count(Run *r, Tally *t, const Found *f, int seed, int heads, int slots)
@@ -400,15 +400,16 @@ static void count(Run *r, Tally *t, const Found *f, int seed, int heads, int slo
     check(r, t, seed, str_print(a, "%s: rank, + residual", net), f->rank[RESIDUAL], bound);
     check(r, t, seed, str_print(a, "%s: rank, + layer norm undone", net), f->undone, bound);
     for (int s = NORM; s < STAGES; s++) {
-        run_metric(r, str_print(a, "%s: rank, %s", net, STAGE[s]), seed, (double)f->rank[s]);
+        run_metric(r, RANGE_EXTREME, str_print(a, "%s: rank, %s", net, STAGE[s]), seed, (double)f->rank[s]);
         t->grown = t->grown && f->rank[s] > bound;
     }
     for (int s = 0; s < STAGES; s++) {
-        run_metric(r, str_print(a, "%s: participation ratio, %s", net, STAGE[s]), seed, f->spread[s]);
-        if (s >= NORM) run_metric(r, str_print(a, "%s: share beyond, %s", net, STAGE[s]), seed, f->beyond[s]);
+        run_metric(r, RANGE_POSITIVE, str_print(a, "%s: participation ratio, %s", net, STAGE[s]), seed, f->spread[s]);
+        if (s >= NORM)
+            run_metric(r, RANGE_SHARE, str_print(a, "%s: share beyond, %s", net, STAGE[s]), seed, f->beyond[s]);
         t->beyond[s] = fmax(t->beyond[s], f->beyond[s]);
     }
-    run_metric(r, str_print(a, "%s: rank with the rescaling left in, attention alone", net), seed,
+    run_metric(r, RANGE_EXTREME, str_print(a, "%s: rank with the rescaling left in, attention alone", net), seed,
                (double)f->raw[STRIPPED]);
     if (!(f->terms <= t->terms)) t->terms = f->terms;
 }
@@ -483,9 +484,10 @@ static const Experiment SECOND_LAYER = {
     .group = "theory",
     .name = "second-layer",
     .title = "The effect of a prefix in layer 1 on attention in layer 2",
-    .claim = "Apart from a known rescaling, a prefix of n_S virtual tokens in a layer of n_H heads changes the next "
-             "layer's logits by a matrix of rank at most 2 n_H n_S; a low-rank change of that layer's weights "
-             "changes them by its rank; LayerNorm and feed-forward lift the bound.",
+    .claim =
+        "Beside the effect of the mass it takes, a prefix of n_S virtual tokens in a layer of n_H heads changes the "
+        "next layer's logits by a matrix of rank at most 2 n_H n_S; a low-rank change of that layer's weights "
+        "changes them by its rank; LayerNorm and feed-forward lift the bound.",
     .method =
         "Random two-layer nets in F64 with parts switched on one by one; logits of layer 2 with the prefix, with "
         "its values set to zero, and without it; ranks of row-centred differences.",

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/rng.h"
+#include "base/str.h"
 #include "num/kernels.h"
 
 static int64_t power_of_two(int64_t n)
@@ -16,20 +17,42 @@ static int64_t power_of_two(int64_t n)
     return p;
 }
 
-Subspace *subspace_open(Arena *run, ParamSet *params, int64_t d, bool independent, uint64_t stream)
+/* The next weight at or behind i that the subspace reaches; NULL: there is none. */
+static Param *reached(const ParamSet *params, const char *names, int *i)
+{
+    for (; *i < params_n(params); ++*i)
+        if (str_glob(names, params_at(params, *i)->name)) return params_at(params, (*i)++);
+    return NULL;
+}
+
+static int64_t reached_count(const ParamSet *params, const char *names)
+{
+    int64_t n = 0;
+    int i = 0;
+    for (const Param *p; (p = reached(params, names, &i));) n += tensor_count(p->val);
+    return n;
+}
+
+Subspace *subspace_open(Arena *run, ParamSet *params, const char *names, int64_t d, bool independent, uint64_t stream)
 {
     Subspace *s = NEW(run, Subspace, 1);
-    int64_t size = params_count(params, NULL, false), n = power_of_two(size), at = 0;
+    int64_t size = reached_count(params, names), n = power_of_two(size), at = 0;
     CHECK(d > 0 && d <= n, "a subspace of %lld dimensions in %lld", (long long)d, (long long)size);
-    *s = (Subspace){.params = params, .size = size, .d = d, .room = n, .independent = independent, .stream = stream};
+    *s = (Subspace){.params = params,
+                    .names = names,
+                    .size = size,
+                    .d = d,
+                    .room = n,
+                    .independent = independent,
+                    .stream = stream};
     s->column = NEW(run, int32_t, n);
     for (int64_t i = 0; i < n; i++) s->column[i] = (int32_t)i;
     rng_shuffle(rng_stream(stream, "columns"), n, s->column);
     s->start = NEW(run, float, size), s->grad = NEW(run, float, size), s->sign = NEW(run, float, size),
     s->work = NEW(run, float, n);
     for (int64_t i = 0; i < size; i++) s->sign[i] = rng_bits(stream, (uint64_t)i) & 1 ? 1 : -1;
-    for (int i = 0; i < params_n(params); i++) {
-        Param *p = params_at(params, i);
+    int next = 0;
+    for (Param *p; (p = reached(params, names, &next));) {
         param_train(p, true);
         for (int64_t k = 0; k < tensor_count(p->val); k++) s->start[at++] = (float)tensor_get(p->val, k);
     }
@@ -93,8 +116,8 @@ void subspace_apply(Subspace *s)
     float *theta = s->work; /* up() reads a row of work before it writes that row */
     int64_t at = 0;
     subspace_up(s, theta, s->z);
-    for (int i = 0; i < params_n(s->params); i++) {
-        Param *p = params_at(s->params, i);
+    int next = 0;
+    for (Param *p; (p = reached(s->params, s->names, &next));) {
         for (int64_t k = 0; k < tensor_count(p->val); k++, at++)
             tensor_set(p->val, k, (double)(s->start[at] + theta[at]));
     }
@@ -103,8 +126,8 @@ void subspace_apply(Subspace *s)
 void subspace_step(Subspace *s, double lr, int64_t step)
 {
     int64_t at = 0;
-    for (int i = 0; i < params_n(s->params); i++) {
-        Param *p = params_at(s->params, i);
+    int next = 0;
+    for (const Param *p; (p = reached(s->params, s->names, &next));) {
         for (int64_t k = 0; k < tensor_count(p->val); k++, at++)
             s->grad[at] = p->grad.data ? (float)tensor_get(p->grad, k) : 0;
     }

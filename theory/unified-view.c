@@ -366,13 +366,15 @@ static Status run(Run *r)
         for (int type = 0; type < 2; type++) {
             double gap = 0, effect = 0;
             TRY(identity(&gap, &effect, type ? F32 : F64, run_seed(r, s)));
-            run_metric(r, type ? "prefix against adapter, F32" : "prefix against adapter, F64", s, gap);
-            if (!type) run_metric(r, "prefix against none, F64", s, effect);
+            run_metric(r, RANGE_EXTREME, type ? "prefix against adapter, F32" : "prefix against adapter, F64", s,
+                       gap);
+            if (!type) run_metric(r, RANGE_EXTREME, "prefix against none, F64", s, effect);
             worst[type] = fmax(worst[type], gap), least = fmin(least, effect);
         }
     TRY(run_parallel(r, seeds * DESIGNS, sizeof *error, walk, NULL, error));
     for (int i = 0; i < seeds * DESIGNS; i++) {
-        run_metric(r, str_print(run_arena(r), "%s: error left", DESIGN[i % DESIGNS].name), i / DESIGNS, error[i]);
+        run_metric(r, RANGE_POSITIVE, str_print(run_arena(r), "%s: error left", DESIGN[i % DESIGNS].name),
+                   i / DESIGNS, error[i]);
         mean[i % DESIGNS] += error[i] / seeds;
     }
     for (int d = 0; d < DESIGNS; d++)

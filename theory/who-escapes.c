@@ -446,11 +446,13 @@ static Status table(Run *r, Found *found, int *agree, int *cells)
             TRY(one_method(f, &step, row, run_seed(r, i), run_real(r, "strength")));
             for (int c = 0; c < CHANGES; c++, ++*cells) {
                 *agree += as_told(row, c, f->change[c]);
-                run_metric(r, str_print(run_arena(r), "%s: %s", row->name, CHANGE[c]), i, f->change[c]);
+                run_metric(r, RANGE_POSITIVE, str_print(run_arena(r), "%s: %s", row->name, CHANGE[c]), i,
+                           f->change[c]);
             }
             for (int k = 0; k < RANKS; k++, ++*cells) {
                 *agree += f->rank[k] == row->rank[k];
-                run_metric(r, str_print(run_arena(r), "%s: rank, %s", row->name, RANKED[k]), i, (double)f->rank[k]);
+                run_metric(r, RANGE_EXTREME, str_print(run_arena(r), "%s: rank, %s", row->name, RANKED[k]), i,
+                           (double)f->rank[k]);
             }
             run_progress(r, "methods", i * METHODS + m + 1, run_seeds(r) * METHODS, NAN);
         }

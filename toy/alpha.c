@@ -225,13 +225,33 @@ static void record(Run *r, const Question *q, const SweepBest *best)
             double alpha = 0;
             for (int k = 0; k < q->model.heads * LENGTH; k++)
                 alpha += seen(&best[t], i)->alpha[k] / (q->model.heads * LENGTH);
-            run_metric(r, str_print(a, "%s: alpha, mean", name), i, alpha);
-            run_metric(r, str_print(a, "%s: alpha, standard deviation over inputs", name), i,
+            run_metric(r, RANGE_SHARE, str_print(a, "%s: alpha, mean", name), i, alpha);
+            run_metric(r, RANGE_POSITIVE, str_print(a, "%s: alpha, standard deviation over inputs", name), i,
                        seen(&best[t], i)->spread);
             for (int k = 1; k < CLAMPS; k++)
-                run_metric(r, str_print(a, "%s: exact match with alpha at its %s (%%)", name, CLAMP_NAME[k]), i,
+                run_metric(r, RANGE_PERCENT,
+                           str_print(a, "%s: exact match with alpha at its %s (%%)", name, CLAMP_NAME[k]), i,
                            seen(&best[t], i)->exact[k]);
         }
+}
+
+/* A task is judged where its prefix elicits it in 20 % of inputs or more.  It loses a tenth of its accuracy where the
+ * clamped accuracy less 0.9 of the free one is below 0, seed by seed. */
+static void judge(Run *r, const char *task, const SweepBest *best)
+{
+    Arena *a = run_arena(r);
+    int seeds = run_seeds(r);
+    bool elicited = clamped(best, seeds, TRAINED) >= 20;
+    for (int k = BY_PLACE; k <= BY_HEAD; k++) {
+        const char *says = str_print(a, "%s: exact match with alpha at its %s less 0.9 of that without (points)",
+                                     task, CLAMP_NAME[k]);
+        double *left = NEW(a, double, seeds);
+        for (int i = 0; i < seeds; i++) left[i] = seen(best, i)->exact[k] - 0.9 * seen(best, i)->exact[TRAINED];
+        if (elicited)
+            run_claim(r, says, (Claim){LESS_THAN, 0}, RANGE_ANY, left);
+        else
+            run_unjudged(r, says, "since the prefix elicits it on less than 20 % of inputs");
+    }
 }
 
 static Status run(Run *r)
@@ -247,22 +267,24 @@ static Status run(Run *r)
     TRY(draw_maps(r, &q, best));
     TRY(draw_clamps(r, &q, best));
     int seeds = run_seeds(r), elicited = 0, falls = 0;
+    double *most = NEW(run_arena(r), double, seeds);
     Buf said = buf_open(run_arena(r));
     for (int t = 0; t < q.tasks.n; t++) {
         double free = clamped(&best[t], seeds, TRAINED), fixed = clamped(&best[t], seeds, BY_PLACE);
+        for (int i = 0; i < seeds; i++) most[i] = fmax(most[i], seen(&best[t], i)->exact[TRAINED]);
         if (free >= 20) elicited++, falls += fixed < 0.9 * free;
+        judge(r, q.tasks.task[t]->name, &best[t]);
         buf_print(&said, "%s%s %.1f, %.1f, %.1f", t ? "; " : "", q.tasks.task[t]->name, free, fixed,
                   clamped(&best[t], seeds, BY_HEAD));
     }
     run_note(
         r, "A task counts as elicited from 20 %% exact match on; accuracy falls when it loses a tenth of its value.");
-    run_verdict(r,
-                !elicited           ? INCONCLUSIVE
-                : falls == elicited ? SUPPORTED
-                                    : NOT_SUPPORTED,
-                "Exact match (%%) with the trained prefix, with alpha at its mean of head and position, and of head "
-                "(mean of %d %s): %s. Clamping by head and position lowers %d of %d elicited tasks.",
-                seeds, str_plural(seeds, "seed", "seeds"), said.text, falls, elicited);
+    run_gate(r, "exact match on the task that its prefix elicits best (%)", (Claim){MORE_THAN, 20}, RANGE_PERCENT,
+             most);
+    run_conclude(r,
+                 "Exact match (%%) with the trained prefix, with alpha at its mean of head and position, and of head "
+                 "(mean of %d %s): %s. Clamping by head and position lowers %d of %d elicited tasks.",
+                 seeds, str_plural(seeds, "seed", "seeds"), said.text, falls, elicited);
     return OK;
 }
 
@@ -284,8 +306,8 @@ static const Experiment ALPHA = {
     .name = "alpha",
     .title = "Who attends to the prefix, and must that depend on the input?",
     .claim =
-        "The share of attention that a prefix takes must depend on the input: clamped to its mean of each head and "
-        "output position, the elicited tasks lose accuracy.",
+        "The share of attention that a prefix takes must depend on the input: clamped to its mean of each head, and "
+        "also of each head and output position, every elicited task loses a tenth of its accuracy.",
     .method = "A prefix per task on a one-layer model pretrained on four; alpha by task, head and output position; "
               "greedy accuracy with alpha clamped to its mean.",
     .expect = "Accuracy falls by a tenth or more for every task that the prefix elicits.",

@@ -194,11 +194,11 @@ static void record(Run *r, const char *name, const Outcome *o)
 {
     Arena *a = run_arena(r);
     for (int i = 0; i < run_seeds(r); i++) {
-        run_metric(r, str_print(a, "%s: steps until the task is settled", name), i, o[i].told);
-        run_metric(r, str_print(a, "%s: longest plateau (steps)", name), i, o[i].plateau);
-        run_metric(r, str_print(a, "%s: exact match with its prefix (%%)", name), i,
+        run_metric(r, RANGE_POSITIVE, str_print(a, "%s: steps until the task is settled", name), i, o[i].told);
+        run_metric(r, RANGE_POSITIVE, str_print(a, "%s: longest plateau (steps)", name), i, o[i].plateau);
+        run_metric(r, RANGE_PERCENT, str_print(a, "%s: exact match with its prefix (%%)", name), i,
                    100 * o[i].result.score[0].exact);
-        run_metric(r, str_print(a, "%s: late loss", name), i, o[i].result.last);
+        run_metric(r, RANGE_POSITIVE, str_print(a, "%s: late loss", name), i, o[i].result.last);
     }
 }
 
@@ -217,8 +217,8 @@ static Status run(Run *r)
 
     double *mean = NEW(a, double, q.counts *seeds), *first = NEW(a, double, q.counts *seeds),
            *late = NEW(a, double, q.counts *seeds);
-    double least = INFINITY, most = 0;
     int untold = 0;
+    double *settled = NEW(a, double, seeds);
     const Outcome *best[COUNTS * 3];
     Buf said = buf_open(a);
     for (int c = 0; c < q.counts; c++) {
@@ -227,31 +227,38 @@ static Status run(Run *r)
             const Pretrained *x = &p[c * seeds + i];
             mean[c * seeds + i] = seeds_mean(x->exact, k), first[c * seeds + i] = x->first;
             late[c * seeds + i] = x->late;
-            run_metric(r, str_print(a, "k = %d: mean exact match (%%)", k), i, mean[c * seeds + i]);
-            run_metric(r, str_print(a, "k = %d: k times mean exact match (%%)", k), i, k * mean[c * seeds + i]);
-            run_metric(r, str_print(a, "k = %d: accuracy of the last tokens in context (%%)", k), i, x->late);
+            run_metric(r, RANGE_PERCENT, str_print(a, "k = %d: mean exact match (%%)", k), i, mean[c * seeds + i]);
+            run_metric(r, RANGE_POSITIVE, str_print(a, "k = %d: k times mean exact match (%%)", k), i,
+                       k * mean[c * seeds + i]);
+            run_metric(r, RANGE_PERCENT, str_print(a, "k = %d: accuracy of the last tokens in context (%%)", k), i,
+                       x->late);
         }
-        double share = k * seeds_mean(mean + c * seeds, seeds);
-        least = fmin(least, share), most = fmax(most, share);
+        double share = k * seeds_mean(mean + c * seeds, seeds), *times = NEW(a, double, seeds);
+        for (int i = 0; i < seeds; i++) times[i] = k * mean[c * seeds + i];
+        for (int end = 0; end < 2; end++)
+            run_claim(r, str_print(a, "k = %d: k times the mean exact match (%%)", k),
+                      end ? (Claim){LESS_THAN, 120} : (Claim){MORE_THAN, 50}, RANGE_POSITIVE, times);
         buf_print(&said, "%sk = %d %.0f %%", c ? ", " : "", k, share);
         for (int t = 0; t < q.target.n; t++) {
             int at = c * q.target.n + t;
             best[at] = won[at].outcome;
             record(r, s.arm[at].arm.name, best[at]);
             double told = 0;
-            for (int i = 0; i < seeds; i++) told += best[at][i].told / seeds, untold += isnan(best[at][i].told);
+            for (int i = 0; i < seeds; i++) {
+                told += best[at][i].told / seeds;
+                bool never = isnan(best[at][i].told);
+                untold += never, settled[i] += (double)!never / s.arms;
+            }
             buf_print(&said, ", %s settled after %.0f", q.target.task[t]->name, told);
         }
     }
     TRY(draw_pretrained(r, &q, mean, first, late));
     TRY(draw_curves(r, &q, best));
-    run_verdict(r,
-                most > 120             ? NOT_SUPPORTED
-                : least < 50 || untold ? INCONCLUSIVE
-                                       : SUPPORTED,
-                "k times the mean exact match of the pretrained model, and steps until a prefix settles the task "
-                "(nan: not for all seeds): %s. %d of %d prefixes never did.",
-                said.text, untold, s.arms * seeds);
+    run_claim(r, "share of the prefixes that settle their task", (Claim){MORE_THAN, 0.9}, RANGE_SHARE, settled);
+    run_conclude(r,
+                 "k times the mean exact match of the pretrained model, and steps until a prefix settles the task "
+                 "(nan: not for all seeds): %s. %d of %d prefixes never did.",
+                 said.text, untold, s.arms * seeds);
     run_note(r,
              "k times the mean below 100 %% means that the tasks are not learned to the end in this budget, above it "
              "that tasks agree on some inputs.");

@@ -386,23 +386,25 @@ static void record(Run *r, const Question *q, const Geometry *s, int i)
     Arena *a = run_arena(r);
     for (int k = 0; k < q->task.n; k++) {
         const char *name = q->task.task[k]->name;
-        run_metric(r, str_print(a, "%s: exact match with its prefix (%%)", name), i,
+        run_metric(r, RANGE_PERCENT, str_print(a, "%s: exact match with its prefix (%%)", name), i,
                    100 * q->best[k][i].result.score[0].exact);
-        run_metric(r, str_print(a, "%s: rank at layer 1", name), i, s->rank[k]);
+        run_metric(r, RANGE_EXTREME, str_print(a, "%s: rank at layer 1", name), i, s->rank[k]);
         for (int b = 0; b < k; b++)
-            run_metric(r, str_print(a, "%s and %s: mean principal angle (degrees)", name, q->task.task[b]->name), i,
+            run_metric(r, RANGE_POSITIVE,
+                       str_print(a, "%s and %s: mean principal angle (degrees)", name, q->task.task[b]->name), i,
                        s->angle[k][b]);
-        run_metric(r, str_print(a, "%s and the start: mean principal angle (degrees)", name), i,
+        run_metric(r, RANGE_POSITIVE, str_print(a, "%s and the start: mean principal angle (degrees)", name), i,
                    s->angle[k][q->task.n]);
     }
-    run_metric(r, "random spans: mean principal angle (degrees)", i, s->random_angle);
+    run_metric(r, RANGE_POSITIVE, "random spans: mean principal angle (degrees)", i, s->random_angle);
     for (int l = 0; l < q->recipe.layers; l++)
-        run_metric(r, str_print(a, "layer %d: participation ratio", l + 1), i, s->participation[l]);
+        run_metric(r, RANGE_POSITIVE, str_print(a, "layer %d: participation ratio", l + 1), i, s->participation[l]);
     for (int w = 0; w < WAYS; w++)
-        run_metric(r, str_print(a, "%s, %s: token accuracy (%%)", q->composed->name, WAY[w]), i, s->composed[w]);
+        run_metric(r, RANGE_PERCENT, str_print(a, "%s, %s: token accuracy (%%)", q->composed->name, WAY[w]), i,
+                   s->composed[w]);
     for (int k = 0; k < 2; k++)
-        run_metric(r, str_print(a, "half way: %s token accuracy (%%)", q->task.task[q->path[k]]->name), i,
-                   s->path[STEPS / 2][k]);
+        run_metric(r, RANGE_PERCENT, str_print(a, "half way: %s token accuracy (%%)", q->task.task[q->path[k]]->name),
+                   i, s->path[STEPS / 2][k]);
 }
 
 static Status run(Run *r)
@@ -418,6 +420,7 @@ static Status run(Run *r)
     Geometry *shape = NEW(run_arena(r), Geometry, seeds);
     TRY(run_parallel(r, seeds, sizeof *shape, measure, &q, shape));
 
+    double *elicits = NEW(run_arena(r), double, seeds);
     double own = 0, angle = 0, start = 0, random = 0, way[WAYS] = {0}, half[2] = {0};
     int n = q.task.n;
     for (int i = 0; i < seeds; i++) {
@@ -426,6 +429,7 @@ static Status run(Run *r)
         for (int k = 0; k < n; k++) {
             right += (int)shape[i].rank[k] == q.slots * q.recipe.heads;
             own += 100 * q.best[k][i].result.score[0].exact / (n * seeds);
+            elicits[i] += 100 * q.best[k][i].result.score[0].exact / n;
             start += shape[i].angle[k][n] / (seeds * n);
             for (int b = 0; b < k; b++) angle += shape[i].angle[k][b] / (seeds * n * (n - 1) / 2.0);
         }
@@ -435,14 +439,20 @@ static Status run(Run *r)
     TRY(draw_spectrum(r, &q, shape));
     TRY(draw_angles(r, &q, shape, random));
     TRY(draw_arithmetic(r, &q, shape));
-    run_verdict(r, right == n * seeds ? SUPPORTED : NOT_SUPPORTED,
-                "Rank at layer 1 is heads x virtual tokens = %d in %d of %d cases (prefixes elicit their tasks at "
-                "%.0f %%). Mean principal angle between tasks %.0f degrees, to their common start %.0f, random %.0f. "
-                "\"%s\" by arithmetic: sum %.1f %%, minus start %.1f %%, mean %.1f %%, concatenated %.1f %%; trained "
-                "%.1f %%. Half way between two prefixes: %.1f %% and %.1f %%.",
-                q.slots * q.recipe.heads, right, n * seeds, own, angle, start, random, q.composed->name, way[SUM],
-                way[SUM_LESS_START], way[MEAN], way[SIDE_BY_SIDE], way[TRAINED], half[0], half[1]);
-    run_note(r, "The verdict is on the rank alone. All prefixes of a seed start from the same vectors.");
+    run_gate(r, "exact match of the prefixes on their tasks, mean (%)", (Claim){MORE_THAN, 20}, RANGE_PERCENT,
+             elicits);
+    run_exact(r, "the rank at layer 1 is heads x virtual tokens", right == n * seeds);
+    run_conclude(
+        r,
+        "Rank at layer 1 is heads x virtual tokens = %d in %d of %d cases (prefixes elicit their tasks at "
+        "%.0f %%). Mean principal angle between tasks %.0f degrees, to their common start %.0f, random %.0f. "
+        "\"%s\" by arithmetic: sum %.1f %%, minus start %.1f %%, mean %.1f %%, concatenated %.1f %%; trained "
+        "%.1f %%. Half way between two prefixes: %.1f %% and %.1f %%.",
+        q.slots * q.recipe.heads, right, n * seeds, own, angle, start, random, q.composed->name, way[SUM],
+        way[SUM_LESS_START], way[MEAN], way[SIDE_BY_SIDE], way[TRAINED], half[0], half[1]);
+    run_note(
+        r, "The verdict is on the rank alone, which is an identity: it checks the measurement on trained models and "
+           "is no evidence about training. All prefixes of a seed start from the same vectors.");
     return OK;
 }
 

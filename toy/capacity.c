@@ -181,7 +181,8 @@ static void collect(Run *r, const Question *q, const Sweep *s, const SweepBest *
         const Outcome *o = won[k].outcome;
         for (int i = 0; i < seeds; i++) {
             run_metric(
-                r, str_print(a, "%s: %s (%%)", s->arm[k].arm.name, cell->string ? "strings recalled" : "recalled"), i,
+                r, RANGE_PERCENT,
+                str_print(a, "%s: %s (%%)", s->arm[k].arm.name, cell->string ? "strings recalled" : "recalled"), i,
                 100 * o[i].recalled);
             if (cell->string) continue;
             int at = 0;
@@ -196,8 +197,8 @@ static void collect(Run *r, const Question *q, const Sweep *s, const SweepBest *
             for (int i = 0; i < seeds; i++) {
                 const char *name = str_print(a, "%s, %d virtual tokens", WHICH[w], c->slots[k]);
                 double b = c->most[w][k * seeds + i];
-                run_metric(r, str_print(a, "%s: bits stored", name), i, b);
-                run_metric(r, str_print(a, "%s: bits per number", name), i, b / (double)c->params[k]);
+                run_metric(r, RANGE_POSITIVE, str_print(a, "%s: bits stored", name), i, b);
+                run_metric(r, RANGE_POSITIVE, str_print(a, "%s: bits per number", name), i, b / (double)c->params[k]);
             }
 }
 
@@ -309,6 +310,31 @@ static Status ask(Run *r, Question *q, Sweep *s, Capacity *c)
     return lab_check(l);
 }
 
+/* From the shortest to the longest prefix: more bits, but no more than in proportion (a tenth is allowed), and fewer than
+ * log2 V in each parameter.  Five bits in the shortest are the least that can be told from luck. */
+static void judge(Run *r, Arena *a, const Capacity *c, Which w)
+{
+    int seeds = run_seeds(r), last = c->sizes - 1;
+    const char *name = w == TRAINED ? "trained model" : "random model";
+    const double *first = c->most[w], *longest = c->most[w] + last * seeds;
+    double *steep = NEW(a, double, seeds), *dense = NEW(a, double, seeds);
+    for (int i = 0; i < seeds; i++) {
+        steep[i] = first[i] > 0 ? longest[i] / first[i] / ((double)c->slots[last] / c->slots[0]) : (double)NAN;
+        dense[i] = longest[i] / (double)c->params[last];
+    }
+    run_gate(r, str_print(a, "%s: bits in the shortest prefix", name), (Claim){MORE_THAN, 5}, RANGE_POSITIVE, first);
+    if (c->full || last < 1) {
+        run_unjudged(r, str_print(a, "%s: growth with the prefix", name), "since the largest map was recalled whole");
+        return;
+    }
+    run_claim(r, str_print(a, "%s: bits in the longest prefix less those in the shortest", name),
+              (Claim){MORE_THAN, 0}, RANGE_ANY, seeds_less(a, longest, first, seeds));
+    run_claim(r, str_print(a, "%s: growth over that of the number of virtual tokens", name), (Claim){LESS_THAN, 1.1},
+              RANGE_POSITIVE, steep);
+    run_claim(r, str_print(a, "%s: bits per parameter of the longest prefix", name), (Claim){LESS_THAN, log2(VALUES)},
+              RANGE_POSITIVE, dense);
+}
+
 static Status run(Run *r)
 {
     Question q = {0};
@@ -323,6 +349,7 @@ static Status run(Run *r)
     TRY(draw_capacity(r, &c));
     TRY(draw_strings(r, &q, &s, won));
 
+    Arena *a = run_arena(r);
     double steepest = 0, densest = 0, ends[MODELS][2];
     for (int w = 0; w < MODELS; w++)
         for (int k = 0; k < c.sizes; k++) {
@@ -337,17 +364,14 @@ static Status run(Run *r)
         strings += q.strings * seeds * (q.cell[k].which == TRAINED);
         for (int i = 0; i < seeds; i++) right[q.cell[k].which] += (int)lround(o[i].recalled * q.strings);
     }
-    bool below = steepest < 1.1 && densest<log2(VALUES), measured = c.sizes> 1 && !c.full &&
-                 fmin(ends[TRAINED][0], ends[RANDOM][0]) > 5; /* bits */
-    run_verdict(r,
-                !measured ? INCONCLUSIVE
-                : below   ? SUPPORTED
-                          : NOT_SUPPORTED,
-                "Bits stored with %d and %d virtual tokens: trained model %.0f and %.0f, random model %.0f and %.0f; "
-                "at most %.2f times proportional to the virtual tokens, at most %.3f bits per number (constructed: "
-                "log2 V = 3). Strings recalled whole from one virtual token: trained %d, random %d of %d.",
-                c.slots[0], c.slots[c.sizes - 1], ends[TRAINED][0], ends[TRAINED][1], ends[RANDOM][0],
-                ends[RANDOM][1], steepest, densest, right[TRAINED], right[RANDOM], strings);
+    for (int w = 0; w < MODELS; w++) judge(r, a, &c, (Which)w);
+    run_conclude(
+        r,
+        "Bits stored with %d and %d virtual tokens: trained model %.0f and %.0f, random model %.0f and %.0f; "
+        "at most %.2f times proportional to the virtual tokens, at most %.3f bits per number (constructed: "
+        "log2 V = 3). Strings recalled whole from one virtual token: trained %d, random %d of %d.",
+        c.slots[0], c.slots[c.sizes - 1], ends[TRAINED][0], ends[TRAINED][1], ends[RANDOM][0], ends[RANDOM][1],
+        steepest, densest, right[TRAINED], right[RANDOM], strings);
     if (c.full) run_note(r, "The largest map was recalled whole: there the map is the limit, not the prefix.");
     run_note(r, "Bits count the information that training stored within its steps, a lower bound on the capacity.");
     return OK;

@@ -103,14 +103,17 @@ static void record(Run *r, const Question *q, const SweepArm *arm, const Outcome
 {
     Arena *a = run_arena(r);
     for (int i = 0; i < run_seeds(r); i++) {
-        run_metric(r, str_print(a, "%s: steps to the match", arm->arm.name), i,
+        run_metric(r, RANGE_POSITIVE, str_print(a, "%s: steps to the match", arm->arm.name), i,
                    o[i].matched ? (double)o[i].result.last : (double)NAN);
-        run_metric(r, str_print(a, "%s: token accuracy (%%)", arm->arm.name), i, 100 * o[i].token);
+        run_metric(r, RANGE_PERCENT, str_print(a, "%s: token accuracy (%%)", arm->arm.name), i, 100 * o[i].token);
         for (int l = 0; l < q->recipe.layers; l++) {
-            run_metric(r, str_print(a, "%s: layer %d KL (nats)", arm->arm.name, l + 1), i, o[i].kl[l]);
-            run_metric(r, str_print(a, "%s: layer %d total variation", arm->arm.name, l + 1), i, o[i].tv[l]);
+            run_metric(r, RANGE_POSITIVE, str_print(a, "%s: layer %d KL (nats)", arm->arm.name, l + 1), i,
+                       o[i].kl[l]);
+            run_metric(r, RANGE_POSITIVE, str_print(a, "%s: layer %d total variation", arm->arm.name, l + 1), i,
+                       o[i].tv[l]);
             if (!isnan(o[i].conditional[l]))
-                run_metric(r, str_print(a, "%s: layer %d conditional, largest change", arm->arm.name, l + 1), i,
+                run_metric(r, RANGE_EXTREME,
+                           str_print(a, "%s: layer %d conditional, largest change", arm->arm.name, l + 1), i,
                            o[i].conditional[l]);
         }
     }
@@ -207,8 +210,12 @@ static Status run(Run *r)
     SweepBest won[SWEEP_ARMS];
     TRY(sweep_run(r, &s, won));
     const Outcome *best[SWEEP_ARMS];
-    int seeds = run_seeds(r), layers = q.recipe.layers, reached = 0;
+    int seeds = run_seeds(r), layers = q.recipe.layers;
     double first = 0, conditional = 0, above = INFINITY;
+    double *met = NEW(run_arena(r), double, seeds), *least = NEW(run_arena(r), double, seeds),
+           *right = NEW(run_arena(r), double, seeds);
+    int prefixes = 0;
+    for (int i = 0; i < seeds; i++) least[i] = INFINITY, right[i] = 100;
     Buf said = buf_open(run_arena(r));
     for (int k = 0; k < s.arms; k++) {
         best[k] = won[k].outcome;
@@ -219,8 +226,10 @@ static Status run(Run *r)
         buf_print(&said, "%s%s %.2g to %.2g%s", k ? "; " : "", s.arm[k].arm.name, low, high,
                   n == seeds ? "" : " (not matched)");
         if (!peft_find(s.arm[k].arm.method)->virtual_keys) continue;
-        reached += n;
+        prefixes++;
         for (int i = 0; i < seeds; i++) {
+            met[i] += best[k][i].matched, right[i] = fmin(right[i], 100 * best[k][i].token);
+            for (int l = 1; l < layers; l++) least[i] = fmin(least[i], best[k][i].tv[l]);
             first = fmax(first, best[k][i].gap[0]);
             for (int l = 0; l < layers; l++) conditional = fmax(conditional, best[k][i].conditional[l]);
             for (int l = 1; l < layers; l++) above = fmin(above, best[k][i].tv[l]);
@@ -228,14 +237,18 @@ static Status run(Run *r)
     }
     TRY(draw(r, &q, best, method));
     bool identity = first < 1e-5 && conditional < 1e-5;
-    run_verdict(r,
-                !identity                 ? NOT_SUPPORTED
-                : reached && above > 1e-3 ? SUPPORTED
-                                          : INCONCLUSIVE,
-                "Prefix: content attention of layer 1 changes by at most %.1e, conditionally in any layer by at most "
-                "%.1e, above layer 1 by a total variation of at least %.2g. Total variation from layer 1 to layer %d "
-                "at the match: %s.",
-                first, conditional, above, layers, said.text);
+    for (int i = 0; i < seeds; i++) met[i] /= fmax(1, prefixes);
+    run_gate(r, "share of the prefixes that reach the match", (Claim){MORE_THAN, 0.9}, RANGE_SHARE, met);
+    run_gate(r, "least token accuracy of a prefix at the match (%)", (Claim){MORE_THAN, 60}, RANGE_PERCENT, right);
+    run_exact(r, "a prefix leaves the content attention of layer 1, and conditionally that of all layers, to 1e-5",
+              identity);
+    run_claim(r, "prefix: least total variation above layer 1", (Claim){MORE_THAN, 1e-3}, RANGE_SHARE, least);
+    run_conclude(
+        r,
+        "Prefix: content attention of layer 1 changes by at most %.1e, conditionally in any layer by at most "
+        "%.1e, above layer 1 by a total variation of at least %.2g. Total variation from layer 1 to layer %d "
+        "at the match: %s.",
+        first, conditional, above, layers, said.text);
     return OK;
 }
 

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "lab/sweep.h"
 #include "toy/probe.h"
 
 typedef enum { PRETRAINED, TUNED, PREFIXED, ARMS } Arm;
@@ -171,9 +172,9 @@ static void record(Run *r, const Outcome *all, int seeds)
 {
     Arena *a = run_arena(r);
     for (int i = 0; i < seeds; i++) {
-        run_metric(r, "content attention, pretrained against prefix: largest change", i,
+        run_metric(r, RANGE_EXTREME, "content attention, pretrained against prefix: largest change", i,
                    all[PREFIXED * seeds + i].probe.gap);
-        run_metric(r, "content attention, pretrained against full tuning: largest change", i,
+        run_metric(r, RANGE_EXTREME, "content attention, pretrained against full tuning: largest change", i,
                    all[TUNED * seeds + i].probe.gap);
     }
     for (int arm = 0; arm < ARMS; arm++)
@@ -181,38 +182,43 @@ static void record(Run *r, const Outcome *all, int seeds)
             const Outcome *o = &all[arm * seeds + i];
             for (int k = 0; k < SORTS; k++) {
                 const char *what = str_print(a, "%s: %s", ARM_NAME[arm], SORT_TITLE[k]);
-                run_metric(r, str_print(a, "%s exact match (%%)", what), i, 100 * o->result.score[k].exact);
-                run_metric(r, str_print(a, "%s token accuracy (%%)", what), i, 100 * o->result.score[k].token);
-                run_metric(r, str_print(a, "%s exact match, late mean (%%)", what), i, lab_late(&o->result, k));
+                run_metric(r, RANGE_PERCENT, str_print(a, "%s exact match (%%)", what), i,
+                           100 * o->result.score[k].exact);
+                run_metric(r, RANGE_PERCENT, str_print(a, "%s token accuracy (%%)", what), i,
+                           100 * o->result.score[k].token);
+                run_metric(r, RANGE_PERCENT, str_print(a, "%s exact match, late mean (%%)", what), i,
+                           lab_late(&o->result, k));
             }
-            run_metric(r, str_print(a, "%s: final loss", ARM_NAME[arm]), i, o->result.last);
+            run_metric(r, RANGE_POSITIVE, str_print(a, "%s: final loss", ARM_NAME[arm]), i, o->result.last);
             if (arm)
-                run_metric(r, str_print(a, "%s: wrong tokens that equal the ascending sort's (%%)", ARM_NAME[arm]), i,
+                run_metric(r, RANGE_PERCENT,
+                           str_print(a, "%s: wrong tokens that equal the ascending sort's (%%)", ARM_NAME[arm]), i,
                            100 * o->places.wrong);
         }
 }
 
-static double mean_exact(const Outcome *o, int seeds, int sort)
+static const double *exact_of(Run *r, const Outcome *o, int seeds, int sort)
 {
-    double sum = 0;
-    for (int i = 0; i < seeds; i++) sum += 100 * o[i].result.score[sort].exact / seeds;
-    return sum;
+    double *v = NEW(run_arena(r), double, seeds);
+    for (int i = 0; i < seeds; i++) v[i] = 100 * o[i].result.score[sort].exact;
+    return v;
 }
 
 static void judge(Run *r, const Outcome *all, int seeds)
 {
     double gap = 0;
     for (int i = 0; i < seeds; i++) gap = fmax(gap, all[PREFIXED * seeds + i].probe.gap);
-    double asc = mean_exact(all, seeds, ASC), full = mean_exact(all + TUNED * seeds, seeds, DESC),
-           prefix = mean_exact(all + PREFIXED * seeds, seeds, DESC);
-    bool learned = asc > 50 && full > 50;
-    run_verdict(r,
-                !learned                   ? INCONCLUSIVE
-                : prefix < 5 && gap < 5e-6 ? SUPPORTED
-                                           : NOT_SUPPORTED,
-                "Exact match: ascending %.1f %% pretrained; descending %.1f %% fully tuned, %.2f %% with the prefix "
-                "(mean of %d %s). The trained prefix changes relative content attention by at most %.1e.",
-                asc, full, prefix, seeds, str_plural(seeds, "seed", "seeds"), gap);
+    const double *asc = exact_of(r, all, seeds, ASC), *full = exact_of(r, all + TUNED * seeds, seeds, DESC),
+                 *prefix = exact_of(r, all + PREFIXED * seeds, seeds, DESC);
+    run_gate(r, "exact match of the pretrained sorter on ascending (%)", (Claim){MORE_THAN, 50}, RANGE_PERCENT, asc);
+    run_gate(r, "exact match of full tuning on descending (%)", (Claim){MORE_THAN, 50}, RANGE_PERCENT, full);
+    run_claim(r, "exact match of the prefix on descending (%)", (Claim){LESS_THAN, 5}, RANGE_PERCENT, prefix);
+    run_exact(r, "a prefix leaves relative content attention as it is, to 5e-6", gap < 5e-6);
+    run_conclude(r,
+                 "Exact match: ascending %.1f %% pretrained; descending %.1f %% fully tuned, %.2f %% with the prefix "
+                 "(mean of %d %s). The trained prefix changes relative content attention by at most %.1e.",
+                 seeds_mean(asc, seeds), seeds_mean(full, seeds), seeds_mean(prefix, seeds), seeds,
+                 str_plural(seeds, "seed", "seeds"), gap);
 }
 
 static Status run(Run *r)

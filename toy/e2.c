@@ -202,35 +202,46 @@ static void record(Run *r, const Outcome *all, int seeds)
         for (int i = 0; i < seeds; i++) {
             const Outcome *o = &all[k * seeds + i];
             for (int t = 0; t < TASKS; t++)
-                run_metric(r, str_print(a, "prefix %s: task %s exact match (%%)", MODEL[k], MODEL[t + 1]), i,
+                run_metric(r, RANGE_PERCENT,
+                           str_print(a, "prefix %s: task %s exact match (%%)", MODEL[k], MODEL[t + 1]), i,
                            100 * o->result.score[t].exact);
             if (!k) continue;
-            run_metric(r, str_print(a, "prefix %s: final loss", MODEL[k]), i, o->result.last);
-            run_metric(r, str_print(a, "prefix %s: largest change of relative content attention", MODEL[k]), i,
+            run_metric(r, RANGE_POSITIVE, str_print(a, "prefix %s: final loss", MODEL[k]), i, o->result.last);
+            run_metric(r, RANGE_EXTREME,
+                       str_print(a, "prefix %s: largest change of relative content attention", MODEL[k]), i,
                        o->probe.gap);
         }
 }
 
 static void judge(Run *r, const Outcome *all, int seeds)
 {
-    double own = 100, other = 0, known = 0, gap = 0;
-    for (int k = 1; k < MODELS; k++)
-        for (int t = 0; t < TASKS; t++) {
-            double x = exact(all, seeds, k, t);
-            if (k == t + 1) own = fmin(own, x), known += exact(all, seeds, 0, t);
-            if (k != t + 1) other = fmax(other, x);
-        }
+    double other = 0, gap = 0, *known = NEW(run_arena(r), double, seeds), *most = NEW(run_arena(r), double, seeds);
+    for (int i = 0; i < seeds; i++)
+        for (int k = 0; k < MODELS; k++)
+            for (int t = 0; t < TASKS; t++) {
+                double x = 100 * all[k * seeds + i].result.score[t].exact;
+                if (!k) known[i] += x;
+                if (k && k != t + 1) most[i] = fmax(most[i], x), other = fmax(other, exact(all, seeds, k, t));
+            }
+    run_gate(r, "exact match of the pretrained model, summed over the four tasks (%)", (Claim){MORE_THAN, 60},
+             RANGE_POSITIVE, known);
+    for (int t = 0; t < TASKS; t++) {
+        double *own = NEW(run_arena(r), double, seeds);
+        for (int i = 0; i < seeds; i++) own[i] = 100 * all[(t + 1) * seeds + i].result.score[t].exact;
+        run_claim(r, str_print(run_arena(r), "exact match on %s with its own prefix (%%)", MODEL[t + 1]),
+                  (Claim){MORE_THAN, 50}, RANGE_PERCENT, own);
+    }
+    run_claim(r, "greatest exact match with the prefix of another task (%)", (Claim){LESS_THAN, 5}, RANGE_PERCENT,
+              most);
     for (int i = 0; i < MODELS * seeds; i++) gap = fmax(gap, all[i].probe.gap);
-    run_verdict(r,
-                known < 60                            ? INCONCLUSIVE
-                : own > 50 && other < 5 && gap < 5e-6 ? SUPPORTED
-                                                      : NOT_SUPPORTED,
-                "Exact match (mean of %d %s): asc %.1f, desc %.1f, +1 %.1f, +2 %.1f %% with the task's own prefix, "
-                "%.1f, %.1f, %.1f, %.1f %% without any; another task's prefix gives at most %.2f %%. The prefixes "
-                "change relative content attention by at most %.1e.",
-                seeds, str_plural(seeds, "seed", "seeds"), exact(all, seeds, 1, 0), exact(all, seeds, 2, 1),
-                exact(all, seeds, 3, 2), exact(all, seeds, 4, 3), exact(all, seeds, 0, 0), exact(all, seeds, 0, 1),
-                exact(all, seeds, 0, 2), exact(all, seeds, 0, 3), other, gap);
+    run_exact(r, "the prefixes leave relative content attention as it is, to 5e-6", gap < 5e-6);
+    run_conclude(r,
+                 "Exact match (mean of %d %s): asc %.1f, desc %.1f, +1 %.1f, +2 %.1f %% with the task's own prefix, "
+                 "%.1f, %.1f, %.1f, %.1f %% without any; another task's prefix gives at most %.2f %%. The prefixes "
+                 "change relative content attention by at most %.1e.",
+                 seeds, str_plural(seeds, "seed", "seeds"), exact(all, seeds, 1, 0), exact(all, seeds, 2, 1),
+                 exact(all, seeds, 3, 2), exact(all, seeds, 4, 3), exact(all, seeds, 0, 0), exact(all, seeds, 0, 1),
+                 exact(all, seeds, 0, 2), exact(all, seeds, 0, 3), other, gap);
 }
 
 static Status run(Run *r)

@@ -20,6 +20,7 @@
 
 #include "base/str.h"
 #include "lab/lab.h"
+#include "lab/sweep.h"
 
 enum { OLD = 4, TASKS = 6, MODELS = TASKS + 1, COMPOSED = 4, NEW_TASK = 5 };
 static const char *const MODEL[MODELS] = {"none", "asc", "desc", "add1", "add2", "asc-add1", "histogram"};
@@ -141,28 +142,36 @@ static void record(Run *r, const LabResult *all, int seeds)
         for (int i = 0; i < seeds; i++) {
             const LabResult *o = &all[k * seeds + i];
             for (int t = 0; t < TASKS; t++)
-                run_metric(r, str_print(a, "prefix %s: task %s exact match (%%)", MODEL[k], MODEL[t + 1]), i,
+                run_metric(r, RANGE_PERCENT,
+                           str_print(a, "prefix %s: task %s exact match (%%)", MODEL[k], MODEL[t + 1]), i,
                            100 * o->score[t].exact);
             if (!k) continue;
-            run_metric(r, str_print(a, "prefix %s: own task token accuracy (%%)", MODEL[k]), i,
+            run_metric(r, RANGE_PERCENT, str_print(a, "prefix %s: own task token accuracy (%%)", MODEL[k]), i,
                        100 * o->score[k - 1].token);
-            run_metric(r, str_print(a, "prefix %s: final loss", MODEL[k]), i, o->last);
+            run_metric(r, RANGE_POSITIVE, str_print(a, "prefix %s: final loss", MODEL[k]), i, o->last);
         }
 }
 
 static void judge(Run *r, const LabResult *all, int seeds)
 {
-    double own[TASKS], least = 100, known = 0;
-    for (int t = 0; t < TASKS; t++) own[t] = lab_mean(all + (t + 1) * seeds, seeds, t);
-    for (int t = 0; t < OLD; t++) least = fmin(least, own[t]), known += lab_mean(all, seeds, t);
-    run_verdict(r,
-                known < 60                                              ? INCONCLUSIVE
-                : least > 50 && own[COMPOSED] > 25 && own[NEW_TASK] < 5 ? SUPPORTED
-                                                                        : NOT_SUPPORTED,
-                "Exact match with the task's own prefix (mean of %d %s): asc %.1f, desc %.1f, +1 %.1f, +2 %.1f %%; "
-                "the composition asc +1 %.1f %%; the new task %.2f %%.",
-                seeds, str_plural(seeds, "seed", "seeds"), own[0], own[1], own[2], own[3], own[COMPOSED],
-                own[NEW_TASK]);
+    double own[TASKS], *known = NEW(run_arena(r), double, seeds);
+    for (int t = 0; t < OLD; t++)
+        for (int i = 0; i < seeds; i++) known[i] += 100 * all[i].score[t].exact;
+    run_gate(r, "exact match of the pretrained model, summed over the four tasks (%)", (Claim){MORE_THAN, 60},
+             RANGE_POSITIVE, known);
+    for (int t = 0; t < TASKS; t++) {
+        Claim c = t == NEW_TASK   ? (Claim){LESS_THAN, 5}
+                  : t == COMPOSED ? (Claim){MORE_THAN, 25}
+                                  : (Claim){MORE_THAN, 50};
+        own[t] = lab_mean(all + (t + 1) * seeds, seeds, t);
+        run_claim(r, str_print(run_arena(r), "exact match on %s with its own prefix (%%)", MODEL[t + 1]), c,
+                  RANGE_PERCENT, lab_values(run_arena(r), all + (t + 1) * seeds, seeds, t));
+    }
+    run_conclude(r,
+                 "Exact match with the task's own prefix (mean of %d %s): asc %.1f, desc %.1f, +1 %.1f, +2 %.1f %%; "
+                 "the composition asc +1 %.1f %%; the new task %.2f %%.",
+                 seeds, str_plural(seeds, "seed", "seeds"), own[0], own[1], own[2], own[3], own[COMPOSED],
+                 own[NEW_TASK]);
 }
 
 static Status run(Run *r)

@@ -24,6 +24,7 @@
 
 #include "base/str.h"
 #include "lab/lab.h"
+#include "lab/sweep.h"
 
 enum { METHODS = 3, OWN = 0, CHOICES = RUN_LIST };
 typedef enum { TIED, LORA, FREE } Method;
@@ -203,30 +204,42 @@ static void record(Run *r, const Study *s, const LabResult *all, int seeds)
             const LabResult *o = &all[c * seeds + i];
             const char *what = str_print(a, "%s, rate %g, %lld steps", NAME[s->choice[c].method], s->choice[c].lr,
                                          (long long)s->choice[c].steps);
-            run_metric(r, str_print(a, "%s: exact match (%%)", what), i, 100 * o->score[OWN].exact);
-            run_metric(r, str_print(a, "%s: token accuracy (%%)", what), i, 100 * o->score[OWN].token);
-            run_metric(r, str_print(a, "%s: final loss", what), i, o->last);
+            run_metric(r, RANGE_PERCENT, str_print(a, "%s: exact match (%%)", what), i, 100 * o->score[OWN].exact);
+            run_metric(r, RANGE_PERCENT, str_print(a, "%s: token accuracy (%%)", what), i, 100 * o->score[OWN].token);
+            run_metric(r, RANGE_POSITIVE, str_print(a, "%s: final loss", what), i, o->last);
         }
 }
 
 static void judge(Run *r, const Study *s, const LabResult *all, int seeds, const int best[METHODS])
 {
-    double prefix = lab_mean(all + s->recipe_of[TIED] * seeds, seeds, OWN),
-           lora = lab_mean(all + s->recipe_of[LORA] * seeds, seeds, OWN), fair[METHODS];
+    const LabResult *recipe[] = {all + s->recipe_of[TIED] * seeds, all + s->recipe_of[LORA] * seeds};
+    Arena *a = run_arena(r);
+    double prefix = lab_mean(recipe[0], seeds, OWN), lora = lab_mean(recipe[1], seeds, OWN), fair[METHODS];
     bool equal = true;
     for (int c = 0; c < s->n; c++) equal &= all[c * seeds].params == all[0].params;
     for (int k = 0; k < METHODS; k++) fair[k] = lab_mean(all + best[k] * seeds, seeds, OWN);
-    double most = fmax(fair[TIED], fair[FREE]);
-    run_verdict(r,
-                fmax(lora, fair[LORA]) < 25                                       ? INCONCLUSIVE
-                : equal && prefix < 5 && lora > 25 && most < 5 && fair[LORA] > 25 ? SUPPORTED
-                                                                                  : NOT_SUPPORTED,
-                "Exact match on the counts with %lld trainable parameters (mean of %d %s): by the recipe prefix %.2f "
-                "%%, LoRA %.1f %%; each at its best learning rate for %lld steps: prefix %.2f %% (%g), free keys and "
-                "values %.2f %% (%g), LoRA %.1f %% (%g).",
-                (long long)all[0].params, seeds, str_plural(seeds, "seed", "seeds"), prefix, lora,
-                (long long)s->choice[0].steps, fair[TIED], s->choice[best[TIED]].lr, fair[FREE],
-                s->choice[best[FREE]].lr, fair[LORA], s->choice[best[LORA]].lr);
+    const double *best_lora = lab_values(a, all + best[LORA] * seeds, seeds, OWN);
+    const Claim fails = {LESS_THAN, 5}, succeeds = {MORE_THAN, 25};
+    run_gate(r, "exact match of LoRA at the better of both (%)", succeeds, RANGE_PERCENT,
+             seeds_most(a, best_lora, lab_values(a, recipe[1], seeds, OWN), seeds));
+    run_exact(r, "all of them have equally many trainable parameters", equal);
+    run_claim(r, "exact match of the prefix by the recipe (%)", fails, RANGE_PERCENT,
+              lab_values(a, recipe[0], seeds, OWN));
+    run_claim(r, "exact match of LoRA by the recipe (%)", succeeds, RANGE_PERCENT,
+              lab_values(a, recipe[1], seeds, OWN));
+    run_claim(r, "exact match of the prefix at its best learning rate (%)", fails, RANGE_PERCENT,
+              lab_values(a, all + best[TIED] * seeds, seeds, OWN));
+    run_claim(r, "exact match of free keys and values at their best learning rate (%)", fails, RANGE_PERCENT,
+              lab_values(a, all + best[FREE] * seeds, seeds, OWN));
+    run_claim(r, "exact match of LoRA at its best learning rate (%)", succeeds, RANGE_PERCENT, best_lora);
+    run_conclude(
+        r,
+        "Exact match on the counts with %lld trainable parameters (mean of %d %s): by the recipe prefix %.2f "
+        "%%, LoRA %.1f %%; each at its best learning rate for %lld steps: prefix %.2f %% (%g), free keys and "
+        "values %.2f %% (%g), LoRA %.1f %% (%g).",
+        (long long)all[0].params, seeds, str_plural(seeds, "seed", "seeds"), prefix, lora,
+        (long long)s->choice[0].steps, fair[TIED], s->choice[best[TIED]].lr, fair[FREE], s->choice[best[FREE]].lr,
+        fair[LORA], s->choice[best[LORA]].lr);
 }
 
 static Status run(Run *r)

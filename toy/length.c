@@ -202,6 +202,32 @@ static double comeback(const Question *q, const SweepBest *best, int cap, int se
     return most;
 }
 
+/* Capped values saturate where the longest prefix gains less than the tolerance over the one before; free ones do not
+ * rise again above their least loss. */
+static void judge(Run *r, const Question *q, const SweepBest *best, int cap, int least, double floor)
+{
+    Arena *a = run_arena(r);
+    int seeds = run_seeds(r), n = q->lengths - 1;
+    double tolerance = run_real(r, "tolerance");
+    const char *name = cap_name(r, q, cap);
+    const double *last = sweep_values(a, &best[arm_at(q, cap, n)], seeds, SWEEP_LOSS);
+    if (n < 1) return;
+    if (q->cap[cap] > 0) {
+        const double *before = sweep_values(a, &best[arm_at(q, cap, n - 1)], seeds, SWEEP_LOSS);
+        run_claim(r,
+                  str_print(a, "%s: loss with %g virtual tokens less that with %g (nats)", name, q->length[n],
+                            q->length[n - 1]),
+                  (Claim){MORE_THAN, -tolerance}, RANGE_ANY, seeds_less(a, last, before, seeds));
+        return;
+    }
+    const double *bottom = sweep_values(a, &best[arm_at(q, cap, least)], seeds, SWEEP_LOSS);
+    run_gate(r, str_print(a, "%s: least loss, against that of ignoring the input (nats)", name),
+             (Claim){LESS_THAN, floor}, RANGE_POSITIVE, bottom);
+    if (least < n)
+        run_claim(r, str_print(a, "%s: loss with %g virtual tokens less the least (nats)", name, q->length[n]),
+                  (Claim){LESS_THAN, tolerance}, RANGE_ANY, seeds_less(a, last, bottom, seeds));
+}
+
 static Status run(Run *r)
 {
     Question q = {0};
@@ -214,34 +240,29 @@ static Status run(Run *r)
     int seeds = run_seeds(r);
     for (int k = 0; k < q.sweep.arms; k++)
         for (int i = 0; i < seeds; i++) {
-            run_metric(r, str_print(run_arena(r), "%s: virtual tokens used", q.sweep.arm[k].arm.name), i,
-                       seen(&best[k], i)->used);
-            run_metric(r, str_print(run_arena(r), "%s: mass", q.sweep.arm[k].arm.name), i, seen(&best[k], i)->mass);
+            run_metric(r, RANGE_POSITIVE, str_print(run_arena(r), "%s: virtual tokens used", q.sweep.arm[k].arm.name),
+                       i, seen(&best[k], i)->used);
+            run_metric(r, RANGE_SHARE, str_print(run_arena(r), "%s: mass", q.sweep.arm[k].arm.name), i,
+                       seen(&best[k], i)->mass);
         }
     TRY(draw(r, &q, best));
     Buf said = buf_open(run_arena(r));
-    bool free_falls = true, capped_saturates = true;
     double tolerance = run_real(r, "tolerance");
+    DigitFloors floor = digits_floors(digit_task("desc"), 50000, 1);
+    int longest = q.lengths - 1;
     for (int c = 0; c < q.caps; c++) {
         int least;
-        double back = comeback(&q, best, c, seeds, &least);
-        if (q.cap[c] > 0)
-            capped_saturates &= least < q.lengths - 1;
-        else
-            free_falls &= back <= tolerance;
+        comeback(&q, best, c, seeds, &least);
+        judge(r, &q, best, c, least, floor.position);
         buf_print(&said, "%s%s %.2f with %g, least %.2f with %g, %.2f with %g", c ? "; " : "", cap_name(r, &q, c),
                   sweep_loss(&best[arm_at(&q, c, 0)], seeds), q.length[0],
                   sweep_loss(&best[arm_at(&q, c, least)], seeds), q.length[least],
                   sweep_loss(&best[arm_at(&q, c, q.lengths - 1)], seeds), q.length[q.lengths - 1]);
     }
-    run_note(r, "A loss counts as rising again when it stands more than %g nats above its least value further left.",
+    run_note(r, "The greatest number of virtual tokens is %g; %g nats count as no difference.", q.length[longest],
              tolerance);
-    run_verdict(r,
-                run_preset(r) == SMOKE           ? INCONCLUSIVE
-                : free_falls && capped_saturates ? SUPPORTED
-                                                 : NOT_SUPPORTED,
-                "Late loss on descending by number of virtual tokens (mean of %d %s): %s.", seeds,
-                str_plural(seeds, "seed", "seeds"), said.text);
+    run_conclude(r, "Late loss on descending by number of virtual tokens (mean of %d %s): %s.", seeds,
+                 str_plural(seeds, "seed", "seeds"), said.text);
     return OK;
 }
 

@@ -94,6 +94,7 @@ double sweep_token(const SweepBest *b, int seeds)
 void sweep_record(Run *r, const Sweep *s, const SweepBest *best)
 {
     static const char *const WHAT[] = {"late loss (nats per token)", "exact match (%)", "token accuracy (%)"};
+    static const ClaimRange RANGE[] = {RANGE_POSITIVE, RANGE_PERCENT, RANGE_PERCENT};
     Arena *a = run_arena(r);
     Buf note = buf_open(a);
     for (int k = 0; k < s->arms; k++) {
@@ -101,7 +102,7 @@ void sweep_record(Run *r, const Sweep *s, const SweepBest *best)
         bool trained = best[k].result->points > 0;
         for (int i = 0; i < run_seeds(r); i++)
             for (int w = trained ? 0 : 1; w < 3; w++)
-                run_metric(r, str_print(a, "%s: %s", name, WHAT[w]), i, value(&best[k], i, (SweepWhat)w));
+                run_metric(r, RANGE[w], str_print(a, "%s: %s", name, WHAT[w]), i, value(&best[k], i, (SweepWhat)w));
         if (trained)
             buf_print(&note, "%s%s %.2g%s (%lld)", note.len ? ", " : "", name, best[k].lr, best[k].edge ? "*" : "",
                       (long long)best[k].result->params);
@@ -131,6 +132,34 @@ Series seeds_series(Arena *a, const double *values, int points, int seeds, const
         tensor_set(at, p, seeds_mean(values + p * seeds, seeds)), tensor_set(lo, p, least), tensor_set(hi, p, most);
     }
     return (Series){.y = at, .lo = lo, .hi = hi, .label = label};
+}
+
+const double *sweep_values(Arena *a, const SweepBest *b, int seeds, SweepWhat what)
+{
+    double *v = NEW(a, double, seeds);
+    for (int i = 0; i < seeds; i++) v[i] = value(b, i, what);
+    return v;
+}
+
+const double *lab_values(Arena *a, const LabResult *o, int seeds, int task)
+{
+    double *v = NEW(a, double, seeds);
+    for (int i = 0; i < seeds; i++) v[i] = 100 * o[i].score[task].exact;
+    return v;
+}
+
+const double *seeds_less(Arena *a, const double *x, const double *y, int n)
+{
+    double *v = NEW(a, double, n);
+    for (int i = 0; i < n; i++) v[i] = x[i] - y[i];
+    return v;
+}
+
+const double *seeds_most(Arena *a, const double *x, const double *y, int n)
+{
+    double *v = NEW(a, double, n);
+    for (int i = 0; i < n; i++) v[i] = fmax(x[i], y[i]);
+    return v;
 }
 
 double seeds_mean(const double *values, int n)

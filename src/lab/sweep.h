@@ -72,6 +72,12 @@ Series sweep_series(Arena *, const SweepBest *, int n, int seeds, SweepWhat, con
 Series seeds_series(Arena *, const double *values, int points, int seeds, const char *label);
 double seeds_mean(const double *values, int n);
 
+/* One value a seed, as run_claim takes them. */
+const double *sweep_values(Arena *, const SweepBest *, int seeds, SweepWhat);
+const double *lab_values(Arena *, const LabResult *, int seeds, int task);  /* exact match, in % */
+const double *seeds_less(Arena *, const double *a, const double *b, int n); /* a - b */
+const double *seeds_most(Arena *, const double *a, const double *b, int n); /* the greater of both */
+
 /* The words of a comma list of methods; E_CONFIG: too many, too long, or an unknown method. */
 Status sweep_methods(char word[][24], int most, int *n, const char *list);
 

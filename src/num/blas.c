@@ -14,6 +14,7 @@
 
 extern void gotoblas_dynamic_init(void) __attribute__((weak));
 extern void gotoblas_dynamic_quit(void) __attribute__((weak));
+extern int blas_thread_shutdown_(void) __attribute__((weak));
 extern void *blas_memory_alloc(int) __attribute__((weak));
 extern void blas_memory_free(void *) __attribute__((weak));
 
@@ -44,6 +45,8 @@ __attribute__((constructor)) static void choose_blas_core(void)
         gotoblas_dynamic_init();
     }
     openblas_set_num_threads(1); /* num/gemm.c slices and runs the slices in parallel itself */
+    /* Its own threads would each take a buffer as they start, before or after gemm_reserve() looks. */
+    if (blas_thread_shutdown_) blas_thread_shutdown_();
 }
 
 enum { MOST_CALLERS = 64, BUFFER = 129 << 20 };

@@ -27,14 +27,32 @@ Verdict claim_all(Verdict, Verdict); /* of "both": one that is not supported dec
 /* The level of the interval that the claim needs: .95, or .90 for WITHIN. */
 double claim_level(Claim);
 
+/* The values that a quantity can take; RANGE_POSITIVE is 0 or more.  An EXTREME is a maximum, a minimum or a count:
+ * the mean of such values has no interval here, and tables give their least and greatest over the seeds. */
+typedef enum {
+    RANGE_ANY,
+    RANGE_POSITIVE,
+    RANGE_SHARE,
+    RANGE_PERCENT,
+    RANGE_CORRELATION,
+    RANGE_EXTREME,
+    CLAIM_RANGES
+} ClaimRange;
+const char *claim_range_name(ClaimRange);       /* "any", "positive", "share", .. */
+ClaimRange claim_range_named(const char *name); /* RANGE_ANY for a name that is none */
+bool claim_in_range(double x, ClaimRange);      /* up to 1e-9 of rounding; NaN is in all */
+
 /* The interval of the mean of n values, Student's t with n - 1 degrees of freedom.  It keeps to the range of the
- * values: on the scale of the logarithm or the logit about the mean (delta method).  NaN for n < 2, and where all
- * values are equal but not at an end of the range, since n equal values do not show that nothing varies. */
-typedef enum { RANGE_ANY, RANGE_POSITIVE, RANGE_SHARE, RANGE_PERCENT } ClaimRange;
+ * values: on the scale of the logarithm, the logit or Fisher's z about the mean (delta method).  NaN for n < 2, for an
+ * EXTREME, for values outside the range, and where all values are equal but not at an end of the range, since n equal
+ * values do not show that nothing varies. */
 Interval claim_interval(const double *x, int64_t n, ClaimRange, double level);
 
 /* The probability that n values with standard deviation sd about a true effect come out as supported by the interval
  * of that level. */
 double claim_power(Claim, double effect, double sd, int64_t n, double level);
+/* The true effect at which that probability is 0.8; of WITHIN, for which it may be less everywhere, the probability at
+ * an effect of 0. */
+double claim_detectable(Claim, double sd, int64_t n, double level);
 
 #endif

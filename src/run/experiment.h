@@ -5,7 +5,7 @@
  *   static const Setting SETTINGS[] = {{"rank", "rank of the update", {"2", "4", "8"}, 1, 64}, {0}};
  *   static Status run(Run *r)
  *   {
- *       for (int i = 0; i < run_seeds(r); i++) run_metric(r, "error", i, error(run_seed(r, i), run_int(r, "rank")));
+ *       for (int i = 0; i < run_seeds(r); i++) run_metric(r, RANGE_POSITIVE, "error", i, error(run_seed(r, i)));
  *       run_verdict(r, SUPPORTED, "the error stays below rounding");
  *       return OK;
  *   }
@@ -74,11 +74,24 @@ bool run_resuming(const Run *);        /* resume from a checkpoint below run_pat
 const char *run_path(Run *, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* in the run directory */
 
 /* The results. */
-void run_metric(Run *, const char *name, int seed_index, double value); /* once per name and seed; NaN: diverged */
+/* Once per name and seed; NaN: diverged.  The range (num/claim.h) is that of the metric, whose interval keeps to it. */
+void run_metric(Run *, ClaimRange, const char *name, int seed_index, double value);
 double run_compare(Run *, const char *a, const char *b); /* paired t test of two metrics over seeds: recorded;
                                                             the two-sided p, NaN with fewer than two pairs */
+
+/* The verdict.  What training shows is judged by num/claim.h alone: an experiment states each of its claims with a
+ * margin and one value a seed, and gates, which say that there is anything to judge: that a loss is below the one of
+ * ignoring the input, that a control succeeds.  run_conclude() takes the verdict from them: inconclusive unless all
+ * gates are supported, then claim_all() of the claims.  An exact claim is one of mathematics, which rounding alone
+ * separates from its value and which one counter-example refutes, whatever the gates say.  All of them are in the
+ * results, with interval, margin and verdict. */
+Verdict run_claim(Run *, const char *says, Claim, ClaimRange, const double *seeds);
+Verdict run_gate(Run *, const char *says, Claim, ClaimRange, const double *seeds);
+Verdict run_exact(Run *, const char *says, bool holds);
+Verdict run_unjudged(Run *, const char *says, const char *why); /* a claim that this run cannot decide */
+Verdict run_conclude(Run *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void run_verdict(Run *, Verdict, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4))); /* the last one counts */
+    __attribute__((format(printf, 3, 4))); /* of an exact experiment; the last one counts */
 void run_note(Run *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* cell[row * cols + col], texts that outlive the run; the first column names the rows.  A run with tables shows them
  * in place of its metrics, which are in its files in any case. */

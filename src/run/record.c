@@ -33,31 +33,43 @@ static Note *append(Run *r, Note **list)
     return *list = NEW(&r->arena, Note, 1);
 }
 
-static Metric *metric_find(Run *r, const char *name, bool create)
+static Metric *metric_find(Run *r, const char *name)
 {
     Metric **m = &r->metrics;
     for (; *m; m = &(*m)->next)
         if (!strcmp((*m)->name, name)) return *m;
-    if (!create) return NULL;
+    return NULL;
+}
+
+static Metric *metric_new(Run *r, ClaimRange range, const char *name)
+{
+    Metric **m = &r->metrics;
+    while (*m) m = &(*m)->next;
     *m = NEW(&r->arena, Metric, 1);
     (*m)->name = str_copy(&r->arena, name, strlen(name));
+    (*m)->range = range;
     (*m)->value = NEW(&r->arena, double, r->seeds);
     (*m)->given = NEW(&r->arena, bool, r->seeds);
     for (int i = 0; i < r->seeds; i++) (*m)->value[i] = NAN;
     return *m;
 }
 
-void run_metric(Run *r, const char *name, int seed_index, double value)
+void run_metric(Run *r, ClaimRange range, const char *name, int seed_index, double value)
 {
     parent_only(r, "run_metric");
     CHECK(seed_index >= 0 && seed_index < r->seeds, "metric %s: seed %d of %d", name, seed_index, r->seeds);
-    Metric *m = metric_find(r, name, true);
+    Metric *m = metric_find(r, name);
+    if (!m) m = metric_new(r, range, name);
+    CHECK(m->range == range, "metric %s: two ranges", name);
     CHECK(!m->given[seed_index], "metric %s: recorded twice for seed %d", name, seed_index);
     m->value[seed_index] = value;
     m->given[seed_index] = true;
     if (seed_index >= m->n) m->n = seed_index + 1;
     if (!isfinite(value))
         run_note(r, "%s is not a finite number for seed %llu", name, (unsigned long long)run_seed(r, seed_index));
+    if (isfinite(value) && !claim_in_range(value, range))
+        run_note(r, "%s is %.6g for seed %llu, outside its range \"%s\", and has no interval.", name, value,
+                 (unsigned long long)run_seed(r, seed_index), claim_range_name(range));
 }
 
 /* Over the values that were recorded.  One that is not finite makes the mean so: a seed that diverged is a result,
@@ -70,6 +82,7 @@ Summary metric_summary(Arena *a, const Metric *m)
     for (int i = 0; i < m->n; i++)
         if (m->given[i]) x[n++] = m->value[i];
     Summary s = stats_summary(x, n);
+    s.ci95 = claim_interval(x, n, m->range, 0.95);
     arena_drop(a, mark);
     return s;
 }
@@ -78,7 +91,7 @@ Summary metric_summary(Arena *a, const Metric *m)
 double run_compare(Run *r, const char *a, const char *b)
 {
     parent_only(r, "run_compare");
-    const Metric *ma = metric_find(r, a, false), *mb = metric_find(r, b, false);
+    const Metric *ma = metric_find(r, a), *mb = metric_find(r, b);
     CHECK(ma && mb, "run_compare: %s is no metric", ma ? b : a);
     double *x = NEW(&r->arena, double, r->seeds), *y = NEW(&r->arena, double, r->seeds);
     int n = 0;

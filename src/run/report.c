@@ -15,11 +15,14 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "plot/report.h"
+#include "run/result.h"
 
 typedef struct {
     const char *dir;
     cJSON *results, *manifest, *timings; /* timings: NULL where there are none */
     const char *manifest_text;
+    RunResult run;     /* for the settings that differ */
+    const char *label; /* "lr=0.004": its settings that others of its experiment have not, or "" */
 } Source;
 
 /* ------------------------------------------------------------------------ fields of JSON */
@@ -64,11 +67,21 @@ static const char *number(Arena *a, const cJSON *o, const char *key)
 }
 
 /* "[lo, hi]", or nothing where there is none or all values agree. */
-static const char *interval(Arena *a, const cJSON *o)
+static const char *interval(Arena *a, const cJSON *o, const char *name)
 {
-    const cJSON *pair = field(o, "ci95"), *lo = cJSON_GetArrayItem(pair, 0), *hi = cJSON_GetArrayItem(pair, 1);
+    const cJSON *pair = field(o, name), *lo = cJSON_GetArrayItem(pair, 0), *hi = cJSON_GetArrayItem(pair, 1);
     if (!cJSON_IsNumber(lo) || !cJSON_IsNumber(hi) || lo->valuedouble == hi->valuedouble) return "";
     return str_print(a, "[%s, %s]", print_number(a, lo, 3), print_number(a, hi, 3));
+}
+
+/* The interval of a metric; of a maximum, a minimum or a count the least and the greatest value. */
+static const char *spread(Arena *a, const cJSON *m)
+{
+    const cJSON *least = field(m, "least"), *most = field(m, "most");
+    if (strcmp(text(m, "range"), "extreme") != 0 || !cJSON_IsNumber(least) || !cJSON_IsNumber(most))
+        return interval(a, m, "ci95");
+    if (least->valuedouble == most->valuedouble) return "";
+    return str_print(a, "%s to %s", print_number(a, least, 3), print_number(a, most, 3));
 }
 
 static const char *duration(Arena *a, double seconds)
@@ -98,8 +111,22 @@ static Status source_open(Source *s, Arena *a, const char *dir)
     *s = (Source){.dir = dir};
     TRY(read_json(&s->results, &ignored, a, str_print(a, "%s/results.json", dir)));
     TRY(read_json(&s->manifest, &s->manifest_text, a, str_print(a, "%s/manifest.json", dir)));
+    TRY(result_read(&s->run, a, dir));
     const char *timings = str_print(a, "%s/timings.json", dir);
     return access(timings, F_OK) ? OK : read_json(&s->timings, &ignored, a, timings);
+}
+
+static void label_sources(Source *s, Arena *a, int n)
+{
+    const char **key;
+    RunResult *run = NEW(a, RunResult, n + 1);
+    for (int i = 0; i < n; i++) run[i] = s[i].run;
+    const int keys = results_differ(&key, a, n, run);
+    for (int i = 0; i < n; i++) {
+        int others = 0;
+        for (int k = 0; k < n; k++) others += k != i && !strcmp(run[k].experiment, run[i].experiment);
+        s[i].label = others ? result_label(a, &run[i], keys, key) : "";
+    }
 }
 
 /* ------------------------------------------------------------------------------- the page */
@@ -110,28 +137,39 @@ static const char *wall(Arena *a, const Source *s)
     return cJSON_IsNumber(t) ? duration(a, t->valuedouble) : "";
 }
 
-/* Adds a table with one line for each run: verdict or status, sentence, preset, seeds and time. */
+/* Adds a table with one line for each run: verdict or status, sentence, preset, seeds and time; of several runs of
+ * one experiment also the settings that differ, and the directory. */
 static void add_summary(Report *page, Arena *a, int n, const Source *s)
 {
-    static const char *const head[] = {"experiment", "verdict", "in a sentence", "preset", "seeds", "time"};
+    static const char *const head[] = {"experiment", "verdict", "in a sentence",        "preset",
+                                       "seeds",      "time",    "settings that differ", "directory"};
     enum { COLS = sizeof head / sizeof *head };
     const char **cell = NEW(a, const char *, n *COLS);
+    int cols = COLS - 2, used = 0;
+    for (int i = 0; i < n; i++)
+        if (*s[i].label) cols = COLS;
     for (int i = 0; i < n; i++) {
         const cJSON *o = s[i].results;
         bool done = !strcmp(text(o, "status"), "done");
-        const char *row[COLS] = {
-            text(o, "experiment"), text(o, done && field(o, "verdict") ? "verdict" : "status"), text(o, "sentence"),
-            text(o, "preset"),     str_print(a, "%d", cJSON_GetArraySize(field(o, "seeds"))),   wall(a, s + i)};
-        memcpy(cell + i * COLS, row, sizeof row);
+        const char *row[COLS] = {text(o, "experiment"),
+                                 text(o, done && field(o, "verdict") ? "verdict" : "status"),
+                                 text(o, "sentence"),
+                                 text(o, "preset"),
+                                 str_print(a, "%d", cJSON_GetArraySize(field(o, "seeds"))),
+                                 wall(a, s + i),
+                                 s[i].label,
+                                 s[i].dir};
+        memcpy(cell + used, row, (size_t)cols * sizeof *row);
+        used += cols;
     }
     report_heading(page, 2, "Summary");
-    report_table(page, NULL, COLS, head, n, cell);
+    report_table(page, NULL, cols, head, n, cell);
 }
 
 /* Rows from..to of the metrics; columns that would be empty, as with one seed, are left out. */
 static void add_metric_rows(Report *page, Arena *a, const cJSON *metrics, int from, int to)
 {
-    static const char *const many[] = {"metric", "mean", "sd", "95 % interval", "n"};
+    static const char *const many[] = {"metric", "mean", "sd", "[95 % interval] or range", "n"};
     static const char *const one[] = {"metric", "value"};
     enum { COLS = sizeof many / sizeof *many };
     int i = 0, used = 0, seeds = 0;
@@ -146,7 +184,7 @@ static void add_metric_rows(Report *page, Arena *a, const cJSON *metrics, int fr
         if (i++ < from || i > to) continue;
         cJSON_ArrayForEach(x, field(m, "values")) n += cJSON_IsNumber(x);
         const char *mean = number(a, m, "mean");
-        const char *row[COLS] = {m->string, *mean ? mean : "n/a", print_number(a, field(m, "sd"), 3), interval(a, m),
+        const char *row[COLS] = {m->string, *mean ? mean : "n/a", print_number(a, field(m, "sd"), 3), spread(a, m),
                                  str_print(a, "%d", n)};
         memcpy(cell + used, row, (size_t)cols * sizeof *row);
         used += cols;
@@ -180,11 +218,36 @@ static void add_comparisons(Report *page, Arena *a, const cJSON *o)
     cJSON_ArrayForEach(c, list)
     {
         const char *row[COLS] = {str_print(a, "%s \u2212 %s", text(c, "a"), text(c, "b")),
-                                 number(a, c, "mean_difference"), interval(a, c), print_number(a, field(c, "p"), 3),
-                                 number(a, c, "pairs")};
+                                 number(a, c, "mean_difference"), interval(a, c, "ci95"),
+                                 print_number(a, field(c, "p"), 3), number(a, c, "pairs")};
         memcpy(cell + i++ * COLS, row, sizeof row);
     }
     if (rows) report_table(page, "Paired t tests over seeds", COLS, head, rows, cell);
+}
+
+/* The parts of the verdict: gates, claims and exact claims, with the interval and the margin that decide each. */
+static void add_claims(Report *page, Arena *a, const cJSON *o)
+{
+    static const char *const head[] = {"part of the verdict", "verdict", "mean", "interval", "asked"};
+    enum { COLS = sizeof head / sizeof *head };
+    const cJSON *list = field(o, "claims"), *c;
+    int rows = cJSON_GetArraySize(list), i = 0;
+    const char **cell = NEW(a, const char *, rows *COLS + 1);
+    cJSON_ArrayForEach(c, list)
+    {
+        bool within = !strcmp(text(c, "form"), "within"), gate = !strcmp(text(c, "kind"), "gate");
+        const char *margin = number(a, c, "margin");
+        const char *row[COLS] = {str_print(a, "%s%s", gate ? "condition: " : "", text(c, "claim")),
+                                 text(c, "verdict"), number(a, c, "mean"), interval(a, c, "interval"),
+                                 !*margin ? ""
+                                          : str_print(a, "%s %s%s", text(c, "form"), within ? "\u00B1" : "", margin)};
+        memcpy(cell + i++ * COLS, row, sizeof row);
+    }
+    if (rows)
+        report_table(page,
+                     "What decides the verdict: 95 % intervals over seeds, 90 % ones for \"within\"; without its "
+                     "conditions a run is inconclusive",
+                     COLS, head, rows, cell);
 }
 
 static int texts(const char **out, int most, const cJSON *list)
@@ -280,11 +343,14 @@ static void add_verdict(Report *page, Arena *a, const cJSON *o)
 static void add_run(Report *page, Arena *a, const Source *s)
 {
     const cJSON *o = s->results, *note;
-    report_heading(page, 2, str_print(a, "%s: %s", text(o, "experiment"), text(o, "title")));
+    report_heading(page, 2,
+                   str_print(a, "%s: %s%s%s%s", text(o, "experiment"), text(o, "title"), *s->label ? " (" : "",
+                             s->label, *s->label ? ")" : ""));
     add_verdict(page, a, o);
     const char *const about[][2] = {
         {"Method", text(o, "method")}, {"Expected", text(o, "expect")}, {"Source", text(o, "source")}};
     add_facts(page, a, 3, about);
+    add_claims(page, a, o);
     add_tables(page, a, o);
     add_tables(page, a, s->timings);
     add_metrics(page, a, o);
@@ -357,6 +423,7 @@ Status report_runs(const char *path, Arena *a, int n, const char *const *dir)
     Status status = OK;
     for (int i = 0; i < n && !status; i++) status = source_open(s + i, a, dir[i]);
     if (!status) {
+        label_sources(s, a, n);
         const char *title = n == 1 ? text(s->results, "title") : "Results of the experiments";
         Report *page = report_open(path, title);
         report_lead(page, lead(a, n, s));

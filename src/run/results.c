@@ -1,7 +1,9 @@
 /* The one shape of results.json, the same numbers as tidy CSV, and the table a person reads.
  *
  *   {"experiment", "title", "claim", "method", "expect", "source", "preset", "seeds": [..], "status", "verdict",
- *    "sentence", "metrics": {name: {"values": [..], "mean", "sd", "ci95": [lo, hi]}}, "comparisons": [..],
+ *    "sentence", "claims": [{"kind": "claim", "gate", "exact" or "open", "claim", "verdict", "sentence", "form", "margin", "mean",
+ *    "level", "interval": [lo, hi], "detectable", "n"}] where there are any,
+ *    "metrics": {name: {"values": [..], "mean", "sd", "ci95": [lo, hi], "least", "most", "range"}}, "comparisons": [..],
  *    "tables": [{"caption", "head": [..], "rows": [[..]]}] where there are any, "figures": [{"name", "caption"}],
  *    "notes": [..]}
  *
@@ -41,6 +43,9 @@ static void add_metrics(cJSON *root, Arena *a, const Run *r)
         cJSON_AddNumberToObject(one, "mean", s.mean); /* cJSON writes NaN and infinity as null */
         cJSON_AddNumberToObject(one, "sd", s.sd);
         add_pair(one, "ci95", s.ci95.lo, s.ci95.hi);
+        cJSON_AddNumberToObject(one, "least", s.least);
+        cJSON_AddNumberToObject(one, "most", s.most);
+        cJSON_AddStringToObject(one, "range", claim_range_name(m->range));
     }
 }
 
@@ -96,6 +101,7 @@ static cJSON *results_json(Run *r, Status status)
     cJSON_AddStringToObject(root, "status", status == E_INTERRUPT ? "interrupted" : status ? "failed" : "done");
     cJSON_AddStringToObject(root, "verdict", verdict_name(status ? INCONCLUSIVE : r->verdict));
     cJSON_AddStringToObject(root, "sentence", status ? err_message() : r->sentence);
+    claims_json(root, r);
     add_metrics(root, &r->arena, r);
     add_comparisons(root, r);
     add_tables(root, r->tables);
@@ -194,6 +200,7 @@ static void recall_metrics(Run *r, const cJSON *metrics)
         int n = cJSON_GetArraySize(member(one, "values"));
         bool finite = cJSON_IsNumber(member(one, "mean"));
         m->name = str_copy(&r->arena, one->string, strlen(one->string));
+        m->range = claim_range_named(text_of(&r->arena, member(one, "range")));
         m->value = NEW(&r->arena, double, n + 1);
         m->given = NEW(&r->arena, bool, n + 1);
         cJSON_ArrayForEach(x, member(one, "values"))
@@ -262,6 +269,7 @@ static Status recall(Run *r)
     if (!status) {
         r->verdict = (Verdict)v;
         r->sentence = text_of(&r->arena, member(root, "sentence"));
+        claims_recall(r, member(root, "claims"));
         recall_metrics(r, member(root, "metrics"));
         recall_comparisons(r, member(root, "comparisons"));
         recall_tables(r, &r->tables, member(root, "tables"));
@@ -295,6 +303,14 @@ static bool colour(void)
     return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
 }
 
+/* The interval, or where there is none the least and the greatest value. */
+static const char *spread_text(Arena *a, ClaimRange range, Summary s)
+{
+    if (isfinite(s.ci95.lo)) return str_print(a, "[%.6g, %.6g]", s.ci95.lo, s.ci95.hi);
+    if (s.least == s.most) return "all equal";
+    return str_print(a, "%.6g to %.6g%s", s.least, s.most, range == RANGE_EXTREME ? "" : ", no interval");
+}
+
 static void print_metric(Arena *a, const Metric *m, int width)
 {
     Summary s = metric_summary(a, m);
@@ -303,52 +319,17 @@ static void print_metric(Arena *a, const Metric *m, int width)
         return;
     }
     print_out("  %-*s  %12.6g", width, m->name, s.mean);
-    if (s.n >= 2) print_out("  %10.3g  [%.6g, %.6g]  %lld", s.sd, s.ci95.lo, s.ci95.hi, (long long)s.n);
+    if (s.n >= 2) print_out("  %10.3g  %s  %lld", s.sd, spread_text(a, m->range, s), (long long)s.n);
     print_out("\n");
 }
 
-/* Characters, not bytes. */
-static int wide(const char *s)
-{
-    int n = 0;
-    for (; s && *s; s++) n += ((unsigned char)*s & 0xC0) != 0x80;
-    return n;
-}
-
-static void print_cell(const char *s, int width, bool left)
-{
-    int pad = width - wide(s);
-    print_out("  %*s%s%*s", left ? 0 : pad, "", s ? s : "", left ? pad : 0, "");
-}
-
-/* Of words, not of numbers (or the text for a missing number). */
-static bool is_wordy(const Grid *t, int c)
-{
-    for (int i = 0; i < t->rows; i++) {
-        const char *s = t->cell[i * t->cols + c];
-        if (s && *s && strcmp(s, "n/a") != 0 && !strchr("0123456789+-", *s)) return true;
-    }
-    return false;
-}
-
-/* Prints a table with columns as wide as their widest cell. */
 static void print_table(Arena *a, const Grid *t)
 {
-    int *width = NEW(a, int, t->cols);
-    bool *wordy = NEW(a, bool, t->cols);
-    for (int c = 0; c < t->cols; c++) {
-        width[c] = wide(t->head[c]);
-        wordy[c] = is_wordy(t, c);
-        for (int i = 0; i < t->rows; i++)
-            if (wide(t->cell[i * t->cols + c]) > width[c]) width[c] = wide(t->cell[i * t->cols + c]);
-    }
+    Buf b = buf_open(a);
     print_out("\n");
     print_item("  table", 11, t->caption);
-    for (int i = -1; i < t->rows; i++) {
-        for (int c = 0; c < t->cols; c++)
-            print_cell(i < 0 ? t->head[c] : t->cell[i * t->cols + c], width[c], wordy[c]);
-        print_out("\n");
-    }
+    grid_form(&b, t, GRID_TEXT, 2);
+    print_layout(b.text, b.len);
 }
 
 static void print_metrics(Run *r)
@@ -360,7 +341,8 @@ static void print_metrics(Run *r)
         many |= m->n > 1;
     }
     if (r->metrics)
-        print_out("  %-*s  %12s%s\n", width, "metric", "mean", many ? "          sd  95 % interval  n" : "");
+        print_out("  %-*s  %12s%s\n", width, "metric", "mean",
+                  many ? "          sd  [95 % interval] or range  n" : "");
     for (const Metric *m = r->metrics; m; m = m->next) print_metric(&r->arena, m, width);
 }
 
@@ -375,6 +357,7 @@ void results_print(Run *r)
     if (colour()) print_out("\033[%dm", paint[r->verdict]);
     print_item("  verdict", 11, str_print(&r->arena, "%s: %s", verdict_name(r->verdict), r->sentence));
     if (colour()) print_out("\033[0m");
+    claims_print(r);
     for (const Grid *t = r->tables; t; t = t->next) print_table(&r->arena, t);
     for (const Grid *t = r->measured; t; t = t->next) print_table(&r->arena, t);
     if (r->tables || r->measured) print_out("\n");

@@ -7,6 +7,7 @@
 #include "num/stats.h"
 #include "run/experiment.h"
 #include "run/folder.h"
+#include "run/grid.h"
 #include "run/progress.h"
 
 REGISTRY(Experiment, experiment)
@@ -27,7 +28,8 @@ typedef struct {
     const char *dir;   /* NULL: below/GROUP/NAME/HASH, which depends on the settings */
     const char *below; /* NULL: runs */
     bool overwrite, quiet;
-    bool listed; /* one of several: a run that goes wrong stays, for their report */
+    bool tensorboard; /* event files beside metrics.jsonl (logs.h) */
+    bool listed;      /* one of several: a run that goes wrong stays, for their report */
     const KeyValue *set;
     int n_set;
 } Request;
@@ -35,17 +37,23 @@ typedef struct {
 typedef struct Metric Metric;
 struct Metric {
     const char *name;
+    ClaimRange range;
     double *value; /* (seeds) */
     bool *given;   /* (seeds) */
     int n;         /* one more than the largest seed index given */
     Metric *next;
 };
-typedef struct Grid Grid;
-struct Grid { /* a table of texts */
-    const char *caption;
-    int cols, rows;
-    const char *const *head, *const *cell;
-    Grid *next;
+typedef enum { JUDGED_CLAIM, JUDGED_GATE, JUDGED_EXACT, JUDGED_OPEN } JudgedKind;
+typedef struct Judged Judged; /* a claim, gate, exact claim or one left open, with the data's verdict */
+struct Judged {
+    JudgedKind kind;
+    const char *says;
+    Claim claim;
+    double mean, level, detectable; /* detectable: claim_detectable() at the seeds' spread */
+    Interval ci;
+    int n;
+    Verdict verdict;
+    Judged *next;
 };
 typedef struct Note Note; /* notes, figures, inputs, parameter counts, comparisons: short lists in order */
 struct Note {
@@ -62,12 +70,13 @@ struct Run {
     Preset preset;
     int seeds, threads;
     uint64_t seed;
-    bool quiet, listed;
+    bool quiet, listed, tensorboard;
     Progress progress;
     Folder folder;
     const char *dir;    /* where it writes; once it is done, where its result is */
     const char **value; /* the resolved settings, in the order of experiment->settings */
     Metric *metrics;
+    Judged *claims;
     Grid *tables, *measured;
     Note *notes, *figures, *inputs, *params, *compares;
     bool judged;
@@ -90,12 +99,17 @@ Status run_open(Run **out, const Request *);  /* resolves the settings, makes th
 Status run_go(Run *);                         /* runs, then writes everything; the experiment's own status */
 void run_close(Run *);
 Status run_setting_check(const Setting *, const char *value);
+/* The name of an option or a setting in other libraries, and its name here; ends with {0}. */
+extern const KeyValue LIBRARY_NAMES[];
 const Setting *run_setting(const Run *, const char *key, int *index); /* NULL when not declared */
 
-Status results_write(Run *, Status); /* results.json and results.csv, timings.json */
-Status results_recall(Run *);        /* those of a run that was finished before, as it recorded them */
-void results_print(Run *);           /* the table on standard output */
-Summary metric_summary(Arena *, const Metric *);
+Status results_write(Run *, Status);             /* results.json and results.csv, timings.json */
+Status results_recall(Run *);                    /* those of a run that was finished before, as it recorded them */
+void results_print(Run *);                       /* the table on standard output */
+Summary metric_summary(Arena *, const Metric *); /* its interval keeps to the metric's range */
+void claims_json(cJSON *root, Run *);            /* "claims" of results.json */
+void claims_recall(Run *, const cJSON *list);
+void claims_print(Run *);
 
 cJSON *manifest_of(Run *);                /* its own members of the manifest: question, inputs, machine, time */
 const char *manifest_program_id(Arena *); /* of this binary: a rebuilt one takes over nothing from the old */

@@ -92,12 +92,12 @@ static Status run(Run *r)
     if (!shown && !run_resuming(r)) return err_fail(E_NUMERIC, "the progress of a single job is not shown");
     TRY(run_parallel(r, 8, sizeof *out, square, NULL, out));
     for (int i = 0; i < run_seeds(r); i++) {
-        run_metric(r, "square", i, out[i].square);
-        run_metric(r, "none", i, i == 1 ? (double)NAN : 2);
+        run_metric(r, RANGE_POSITIVE, "square", i, out[i].square);
+        run_metric(r, RANGE_ANY, "none", i, i == 1 ? (double)NAN : 2);
     }
     double sum = 0;
     for (int i = 0; i < 8; i++) sum += out[i].square * out[i].pid_differs;
-    run_metric(r, "sum, \"of\" all", 0, sum);
+    run_metric(r, RANGE_ANY, "sum, \"of\" all", 0, sum);
     run_compare(r, "square", "none");
     run_verdict(r, SUPPORTED, "%d squares add up", 8);
     return OK;
@@ -243,14 +243,68 @@ static void comparison_is_a_paired_t_test(void **state)
     Run *r;
     assert_int_equal(run_open(&r, &(Request){.experiment = &SQUARES, .preset = QUICK, .dir = dir}), OK);
     for (int i = 0; i < 3; i++) {
-        run_metric(r, "a", i, 10 * i + i + 1);
-        run_metric(r, "b", i, 10 * i);
-        run_metric(r, "c", i, 10 * i - 2);
+        run_metric(r, RANGE_ANY, "a", i, 10 * i + i + 1);
+        run_metric(r, RANGE_ANY, "b", i, 10 * i);
+        run_metric(r, RANGE_ANY, "c", i, 10 * i - 2);
     }
     double t = 2 * sqrt(3);
     EXPECT(fabs(run_compare(r, "a", "b") - (1 - t / sqrt(2 + t * t))) < 1e-12, "p of a - b");
     EXPECT(run_compare(r, "b", "c") == 0.25, "three equal differences show no more than their signs");
     assert_true(run_compare(r, "b", "b") == 1);
+    run_close(r);
+}
+
+/* A gate that is not supported leaves nothing to judge, an exact claim that is false decides whatever the gates say, and
+ * one seed, which has no interval, supports nothing. */
+static void claims_make_the_verdict(void **state)
+{
+    (void)state;
+    const Claim MORE = {MORE_THAN, 1};
+    const double high[] = {3, 3.1, 3.2}, low[] = {0.1, 0.2, 0.1}, wide[] = {0, 1, 5}, lost[] = {3, (double)NAN, 3};
+    const struct {
+        const double *gate, *claim;
+        bool exact;
+        Verdict verdict;
+    } CASE[] = {{high, high, true, SUPPORTED},     {high, low, true, NOT_SUPPORTED}, {high, wide, true, INCONCLUSIVE},
+                {low, high, true, INCONCLUSIVE},   {low, low, true, INCONCLUSIVE},   {wide, low, true, INCONCLUSIVE},
+                {low, high, false, NOT_SUPPORTED}, {high, lost, true, INCONCLUSIVE}};
+    for (size_t i = 0; i < sizeof CASE / sizeof *CASE; i++) {
+        Run *r;
+        assert_int_equal(run_open(&r, &(Request){.experiment = &SQUARES, .preset = QUICK, .dir = dir}), OK);
+        assert_int_equal(run_conclude(r, "nothing"), INCONCLUSIVE);
+        run_gate(r, "gate", MORE, RANGE_POSITIVE, CASE[i].gate);
+        run_claim(r, "claim", MORE, RANGE_POSITIVE, CASE[i].claim);
+        run_exact(r, "exact", CASE[i].exact);
+        EXPECT(run_conclude(r, "all") == CASE[i].verdict, "case %zu", i);
+        run_close(r);
+    }
+    Run *r;
+    assert_int_equal(
+        run_open(&r, &(Request){.experiment = &SQUARES, .preset = QUICK, .seeds = 1, .dir = dir, .overwrite = true}),
+        OK);
+    assert_int_equal(run_claim(r, "one seed", MORE, RANGE_ANY, high), INCONCLUSIVE);
+    run_close(r);
+}
+
+/* No metric's interval leaves the range that it was recorded with; a value outside it has a note and no interval. */
+static void metrics_keep_to_their_range(void **state)
+{
+    (void)state;
+    Run *r;
+    const double x[] = {0.9, 0.05, 0.99};
+    assert_int_equal(run_open(&r, &(Request){.experiment = &SQUARES, .preset = QUICK, .dir = dir}), OK);
+    for (int k = 0; k < CLAIM_RANGES; k++)
+        for (int i = 0; i < 3; i++)
+            run_metric(r, (ClaimRange)k, claim_range_name((ClaimRange)k), i, k == RANGE_PERCENT ? 100 * x[i] : x[i]);
+    for (int i = 0; i < 3; i++) run_metric(r, RANGE_SHARE, "wrong", i, 2 * x[i]);
+    for (const Metric *m = r->metrics; m; m = m->next) {
+        Interval ci = metric_summary(&r->arena, m).ci95;
+        bool none = m->range == RANGE_EXTREME || !strcmp(m->name, "wrong");
+        EXPECT(isnan(ci.lo) == none, "%s: [%g, %g]", m->name, ci.lo, ci.hi);
+        EXPECT(none || (claim_in_range(ci.lo, m->range) && claim_in_range(ci.hi, m->range)), "%s: [%g, %g]", m->name,
+               ci.lo, ci.hi);
+    }
+    assert_non_null(r->notes);
     run_close(r);
 }
 
@@ -458,7 +512,8 @@ static void sha256_known_answers(void **state)
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, end)
 SUITE(CASE(results_have_their_shape), CASE(settings_are_checked_before_the_run), CASE(settings_answer_in_their_form),
-      CASE(intervals_are_students), CASE(comparison_is_a_paired_t_test), CASE(first_failing_job_decides),
+      CASE(intervals_are_students), CASE(comparison_is_a_paired_t_test), CASE(claims_make_the_verdict),
+      CASE(metrics_keep_to_their_range), CASE(first_failing_job_decides),
       CASE(a_failing_job_stops_the_others_and_is_the_one_named), CASE(other_settings_are_refused_or_overwrite),
       CASE(resuming_repeats_no_finished_job), CASE(a_broken_run_ends_in_the_same_bytes),
       CASE(logs_are_in_index_order), CASE(csv_is_tidy_and_quoted), CASE(manifest_says_what_ran),

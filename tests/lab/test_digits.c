@@ -62,7 +62,7 @@ static void draws(void **state)
 static void layout(void **state)
 {
     (void)state;
-    Arena a = arena_open(1 << 20);
+    Arena a = arena_open(1 << 24);
     Batch b = digits_batch(&a, &(DigitMix){{digit_task("desc")}, 1}, (DigitLayout){2, 0}, 3, 5, 100, false);
     assert_int_equal(b.t, 2 + 2 * LENGTH - 1);
     for (int r = 0; r < 3; r++) {

@@ -21,7 +21,7 @@ static double loss(int arm, int rate, int seed)
 static void best_rate(void **state)
 {
     (void)state;
-    Arena a = arena_open(1 << 20);
+    Arena a = arena_open(1 << 24);
     Outcome all[2 * 3 * 2];
     memset(all, 0, sizeof all);
     for (int i = 0; i < 12; i++) {
@@ -47,7 +47,7 @@ static void best_rate(void **state)
 static void series_have_mean_and_range(void **state)
 {
     (void)state;
-    Arena a = arena_open(1 << 20);
+    Arena a = arena_open(1 << 24);
     LabResult result[3] = {0};
     for (int i = 0; i < 3; i++) result[i].last = 1 + i * i, result[i].score[0].exact = 0.1 * i;
     SweepBest best = {.result = result};
@@ -76,7 +76,7 @@ static void words(void **state)
 static void means(void **state)
 {
     (void)state;
-    Arena a = arena_open(1 << 20);
+    Arena a = arena_open(1 << 24);
     const double values[] = {1, 5, 3, 2, NAN, 4};
     Series s = seeds_series(&a, values, 2, 3, "x");
     EXPECT(fabs(tensor_get(s.y, 0) - 3) < 1e-12 && fabs(tensor_get(s.lo, 0) - 1) < 1e-12 &&

@@ -149,7 +149,7 @@ static void readings_of_a_flat_map(void **state)
 static void a_woven_row(void **state)
 {
     (void)state;
-    Arena a = arena_open(1 << 20);
+    Arena a = arena_open(1 << 24);
     DigitLayout l = {.slots = 1, .gap = 2, .weave = 1};
     DigitMix desc = {{digit_task("desc")}, 1};
     Batch b = digits_batch(&a, &desc, l, 1, 5, 100, false);

@@ -25,7 +25,7 @@ static Written written(void)
 static void expect(const GenerateConfig *c, const Written *w, const double want[N], const char *what)
 {
     double z[N];
-    Arena a = arena_open(1 << 20);
+    Arena a = arena_open(1 << 24);
     memcpy(z, Z, sizeof z);
     generate_rules(z, N, w, c, &a);
     for (int t = 0; t < N; t++) {
@@ -77,7 +77,7 @@ static void ids_outside_the_vocabulary_are_passed_over(void **state)
     c.min_length = 20, c.decay_factor = 2, c.max_new = 100;
     Written w = {.prompt = OUTSIDE, .n_prompt = 4, .new = OUTSIDE + 2, .n_new = 4, .source = OUTSIDE, .n_source = 6};
     double z[N + 4];
-    Arena a = arena_open(1 << 20);
+    Arena a = arena_open(1 << 24);
     for (int t = 0; t < N + 4; t++) z[t] = t < 2 || t >= N + 2 ? 7 : Z[t - 2];
     generate_rules(z + 2, N, &w, &c, &a);
     for (int t = 0; t < N + 4; t++)
@@ -212,7 +212,7 @@ static void rules_apply_in_the_library_s_order(void **state)
 static void expect_left(const GenerateConfig *c, IdList left, const char *what)
 {
     bool seen[N] = {0};
-    Arena a = arena_open(1 << 20);
+    Arena a = arena_open(1 << 24);
     for (int i = 0; i < 4000; i++) seen[generate_draw(Z, N, c, &a, (i + 0.5) / 4000)] = true;
     for (int t = 0; t < N; t++) {
         bool in = false;

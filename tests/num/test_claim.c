@@ -72,6 +72,17 @@ static double positive(gsl_rng *r)
     return gsl_ran_lognormal(r, 0, 0.5);
 }
 
+static double correlation(gsl_rng *r) /* of 30 pairs with correlation .6 */
+{
+    double x[30], y[30];
+    for (int i = 0; i < 30; i++) gsl_ran_bivariate_gaussian(r, 1, 1, .6, &x[i], &y[i]);
+    return stats_pearson(x, y, 30);
+}
+static double nearly_all(gsl_rng *r) /* of 500 rows, most seeds at the end of the range */
+{
+    return gsl_ran_binomial(r, 1 - gsl_ran_exponential(r, .002), 500) / 500.0;
+}
+
 static double coverage(gsl_rng *r, Draw *draw, double mean, int n, ClaimRange range)
 {
     int inside = 0;
@@ -96,7 +107,8 @@ static void coverage_of_intervals(void **state)
         ClaimRange range;
     } KIND[] = {{"normal, any", normal, 3, .945, RANGE_ANY},
                 {"share, logit", share, .8, .935, RANGE_SHARE},
-                {"positive, log", positive, exp(0.125), .93, RANGE_POSITIVE}};
+                {"positive, log", positive, exp(0.125), .93, RANGE_POSITIVE},
+                {"correlation, z", correlation, .5897, .935, RANGE_CORRELATION}};
     const int N[] = {3, 5, 10};
     gsl_rng *r = stats_rng(7);
     for (size_t k = 0; k < sizeof KIND / sizeof *KIND; k++)
@@ -105,6 +117,18 @@ static void coverage_of_intervals(void **state)
             print_message("%s, n %d: %.3f\n", KIND[k].name, N[i], c);
             EXPECT(c >= KIND[k].least && c <= .97, "%s at n %d covers %.3f", KIND[k].name, N[i], c);
         }
+    gsl_rng_free(r);
+}
+
+/* At an end of the range the interval covers less than it says: three seeds that all have every row right leave [1, 1].
+ * Documented here with its size, so that nobody takes it for 95 %. */
+static void coverage_at_an_end(void **state)
+{
+    (void)state;
+    gsl_rng *r = stats_rng(11);
+    double c = coverage(r, nearly_all, .998, 3, RANGE_SHARE), d = coverage(r, nearly_all, .998, 10, RANGE_SHARE);
+    print_message("share .998, n 3: %.3f, n 10: %.3f\n", c, d);
+    EXPECT(c > .7 && d > .9, "a share of .998 is covered %.3f by 3, %.3f by 10", c, d);
     gsl_rng_free(r);
 }
 
@@ -138,6 +162,34 @@ static void size_and_power(void **state)
     gsl_rng_free(r);
 }
 
+/* The same of shares and of what is positive, whose intervals are on another scale. */
+static void size_on_other_scales(void **state)
+{
+    (void)state;
+    const struct {
+        Draw *draw;
+        double mean;
+        ClaimRange range;
+    } KIND[] = {
+        {share, .8, RANGE_SHARE}, {positive, exp(0.125), RANGE_POSITIVE}, {correlation, .5897, RANGE_CORRELATION}};
+    const int N[] = {3, 5, 10};
+    gsl_rng *r = stats_rng(12);
+    for (int k = 0; k < 3; k++)
+        for (int i = 0; i < 3; i++) {
+            int more = 0, less = 0;
+            for (int t = 0; t < TRIALS; t++) {
+                double x[16];
+                for (int j = 0; j < N[i]; j++) x[j] = KIND[k].draw(r);
+                Interval ci = claim_interval(x, N[i], KIND[k].range, .95);
+                more += claim_verdict((Claim){MORE_THAN, KIND[k].mean}, ci) == SUPPORTED;
+                less += claim_verdict((Claim){LESS_THAN, KIND[k].mean}, ci) == SUPPORTED;
+            }
+            EXPECT(more <= .06 * TRIALS && less <= .06 * TRIALS, "%s at n %d: more %.3f, less %.3f",
+                   claim_range_name(KIND[k].range), N[i], (double)more / TRIALS, (double)less / TRIALS);
+        }
+    gsl_rng_free(r);
+}
+
 /* A difference of nothing: the paired test rejects in at most 6 %, also where accuracies come in steps of 1/200. */
 static void paired_under_the_null(void **state)
 {
@@ -167,7 +219,9 @@ int main(void)
         cmocka_unit_test(the_rule),
         cmocka_unit_test(intervals_keep_to_their_range),
         cmocka_unit_test(coverage_of_intervals),
+        cmocka_unit_test(coverage_at_an_end),
         cmocka_unit_test(size_and_power),
+        cmocka_unit_test(size_on_other_scales),
         cmocka_unit_test(paired_under_the_null),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

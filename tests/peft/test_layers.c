@@ -318,6 +318,26 @@ static void texts_are_told_apart(void **state)
     close_run(&r);
 }
 
+/* The key of a text is all that it sees: rows with maps of their own come out as without a trunk. */
+static void a_row_sees_by_its_own_map(void **state)
+{
+    (void)state;
+    enum { N = 2, LONG = 4 };
+    static const int32_t ids[N * LONG] = {5, 6, 7, 8, 5, 6, 7, 8};
+    uint8_t sees[N * LONG * LONG];
+    for (int i = 0; i < N * LONG * LONG; i++) sees[i] = i < LONG * LONG || i % LONG <= i / LONG % LONG;
+    const Batch x = {.b = N, .t = LONG, .ids = ids, .sees = sees};
+    Run r;
+    Trunk *trunk;
+    assert_true(open_run(&r, arch_find("roberta"), &LORA, "top:1"));
+    Tensor want = logits_of(&r.a, r.m, r.hooks, &x);
+    assert_int_equal(trunk_open(&trunk, &r.a.run, r.m, r.hooks, &(TrunkPlan){.keep = TRUNK_MEMORY}), OK);
+    for (int i = 0; i < 2; i++) EXPECT_NEAR(logits_of(&r.a, r.m, r.hooks, &x), want, 1e-4);
+    assert_int_equal(trunk_count(trunk).computed, N);
+    trunk_close(trunk);
+    close_run(&r);
+}
+
 /* Four processes at once, of which the first one is killed in the middle of its work again and again. */
 static void processes_share_a_file(void **state)
 {
@@ -412,6 +432,7 @@ int main(void)
                                        cmocka_unit_test(a_file_is_found_damaged_and_foreign),
                                        cmocka_unit_test(weights_make_the_key),
                                        cmocka_unit_test(texts_are_told_apart),
+                                       cmocka_unit_test(a_row_sees_by_its_own_map),
                                        cmocka_unit_test(processes_share_a_file),
                                        cmocka_unit_test(a_full_disk_ends_the_keeping),
                                        cmocka_unit_test(memory_overflows_into_a_file)};

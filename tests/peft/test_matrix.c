@@ -185,6 +185,76 @@ static void checkpointing_changes_nothing(void **state)
         }
 }
 
+/* ---- rows without their padding */
+
+/* All gradients, and the states of the rows: with `whole` the batch keeps its padding, because a hook may look at any
+ * row of it. */
+static Tensor gradients_and_states(Arenas *a, Setting s, const Arch *arch, const Variant *v, bool checkpoint,
+                                   bool whole, Tensor *states)
+{
+    Problem x;
+    if (!open_setting(s, a, arch, v, F64, &x)) return (Tensor){0};
+    x.checkpoint = checkpoint;
+    if (whole) hook_observe((Hooks *)(uintptr_t)x.hooks, (Where){SITE_RESID, LAYER_ANY, PART_ANY}, see_nothing, NULL);
+    gradient(&x, &a->step);
+    ParamSet *set = x.model->params;
+    Tensor all = tensor_zero(&a->run, F64, SHAPE(params_count(set, NULL, true)));
+    int64_t n = 0;
+    for (int i = 0; i < params_n(set); i++) {
+        const Param *p = params_at(set, i);
+        for (int64_t j = 0; p->trainable && j < tensor_count(p->val); j++)
+            tensor_set(all, n++, p->grad.data ? tensor_get(p->grad, j) : 0);
+    }
+    Pass p = {.tape = tape_open(&a->step, false), .hooks = x.hooks};
+    *states = tensor_copy(&a->run, model_hidden(x.model, &p, x.batch)->val);
+    return all;
+}
+
+/* Whether the last row of the states, which is padding, is the zeros that unpacking leaves there. */
+static bool was_packed(Tensor states)
+{
+    Tensor last = tensor_at(tensor_at(states, TINY_B - 1), states.dim[1] - 1);
+    for (int64_t i = 0; i < tensor_count(last); i++)
+        if (tensor_get(last, i) != 0) return false;
+    return true;
+}
+
+/* Whether the batch was packed; whether or not, everything is as it is with padding. */
+static bool packed_as_padded(Setting s, const Arch *arch, const Variant *v, bool checkpoint)
+{
+    Arenas a = arenas();
+    Tensor states[2], packed = gradients_and_states(&a, s, arch, v, checkpoint, false, &states[0]),
+                      padded = gradients_and_states(&a, s, arch, v, checkpoint, true, &states[1]);
+    bool was = false;
+    if (packed.data) {
+        double gap = largest_gap(packed, padded);
+        EXPECT(gap < 1e-11, "%s on %s: packing moves gradients by %.2e", v->name, arch->name, gap);
+        for (int b = 0; b < TINY_B; b++) {
+            int64_t n = states[0].dim[1] - (b ? 2 : 0); /* with prompts in front */
+            gap = largest_gap(tensor_rows(tensor_at(states[0], b), 0, n), tensor_rows(tensor_at(states[1], b), 0, n));
+            EXPECT(gap < 1e-12, "%s on %s: packing moves states by %.2e", v->name, arch->name, gap);
+        }
+        EXPECT(!was_packed(states[1]), "%s on %s: the padding that a hook looks at is left out", v->name, arch->name);
+        was = was_packed(states[0]);
+    }
+    arenas_close(&a);
+    return was;
+}
+
+static void packing_changes_nothing(void **state)
+{
+    (void)state;
+    Variant v[VARIANTS_MAX];
+    int n = variants(v), packed = 0;
+    for (const Arch *const *arch = arch_begin(); arch < arch_end(); arch++)
+        for (int i = 0; i < n; i++) {
+            packed += packed_as_padded((Setting){.ragged = true}, *arch, &v[i], i % 2);
+            Setting s = {.ragged = true, .labels = (*arch)->classify != NULL, .dropout = true};
+            packed_as_padded(s, *arch, &v[i], i % 2 == 0);
+        }
+    assert_true(packed > 50); /* BERT and RoBERTa with most methods */
+}
+
 /* MAM: two methods on one Hooks. */
 static void methods_combine(void **state)
 {
@@ -209,4 +279,5 @@ static void methods_combine(void **state)
 SUITE(cmocka_unit_test(gradients_fused), cmocka_unit_test(gradients_fused_ragged),
       cmocka_unit_test(gradients_open_ragged), cmocka_unit_test(gradients_labels),
       cmocka_unit_test(gradients_dropout), cmocka_unit_test(single_precision),
-      cmocka_unit_test(checkpointing_changes_nothing), cmocka_unit_test(methods_combine))
+      cmocka_unit_test(checkpointing_changes_nothing), cmocka_unit_test(packing_changes_nothing),
+      cmocka_unit_test(methods_combine))

@@ -22,7 +22,7 @@ static void expect_found(const Specials *s, const char *text, const char *want)
 static void the_longest_is_taken(void **state)
 {
     (void)state;
-    Arena a = arena_open(1 << 20);
+    Arena a = arena_open(1 << 24);
     for (int first = 0; first < N; first++)
         for (int step = 1; step < N; step++) { /* N is a prime: orders that begin everywhere, by every step */
             Specials s = {0};

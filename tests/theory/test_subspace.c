@@ -11,7 +11,7 @@ static Subspace *open_small(Arena *a, bool independent)
     ParamSet *set = params_open(a, F32, 3);
     param_add(set, "matrix", (Init){INIT_NORMAL, 1}, SHAPE(9, 10));
     param_add(set, "bias", (Init){INIT_NORMAL, 1}, SHAPE(10));
-    return subspace_open(a, set, DIM, independent, 17);
+    return subspace_open(a, set, "*", DIM, independent, 17);
 }
 
 /* Column j of P is the image of a unit vector. */
@@ -77,7 +77,7 @@ static void step_descends(void **state)
     assert_int_equal(model_open(&m, &a, &c, F32, 2), OK);
     static const int32_t ids[6] = {1, 2, 3, 4, 5, 6}, target[6] = {2, 3, 4, 5, 6, 0};
     Batch batch = {.b = 1, .t = 6, .ids = ids, .target = target};
-    Subspace *s = subspace_open(&a, m->params, DIM, false, 11);
+    Subspace *s = subspace_open(&a, m->params, "*", DIM, false, 11);
     Tensor table = params_at(m->params, 0)->val, was = tensor_copy(&a, table);
     subspace_apply(s);
     EXPECT_NEAR(table, was, 0);
