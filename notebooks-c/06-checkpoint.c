@@ -187,4 +187,4 @@ static Status cell(Arena *run)
 // 2. Add a sentence to the list that shares many words with another one and means the opposite.
 //    What is its cosine, and what does that say about such vectors?
 //
-// Next: [your own fine-tuning method](09-your-method.ipynb).
+// Next: [a probe with its controls](07-probe.ipynb).

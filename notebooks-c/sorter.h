@@ -43,7 +43,7 @@ static inline Batch sort_batch(Arena *step, Order order, int64_t b, uint64_t str
     return (Batch){.b = b, .t = SORT_T, .k = SORT_N, .ids = ids, .keep = keep, .target = target};
 }
 
-/* Trains the trainable parameters.  `loss`, when it has data, receives the mean loss of each of its parts of the run. */
+/* Trains the trainable parameters.  `loss`, when it has data, receives the mean loss of each of its parts. */
 static inline Status sort_train(Model *model, const Hooks *hooks, Order order, int64_t steps,
                                 double lr, uint64_t seed, Tensor loss)
 {
