@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "probe/controls.h"
+#include "probe/probetext.h"
 #include "probe/features.h"
 #include "probe/mdl.h"
 #include "probe/usable.h"
@@ -165,7 +166,9 @@ static Status control(Outcome *out, const Arm *arm, const Classifier *c, Tensor 
     Mdl m;
     Arena scratch = arena_open(0);
     run_progress(arm->r, "controls", 0, 3, (double)NAN);
-    TRY(control_selectivity(&s, c, x, &lab->set, NULL, NULL, &config, (int)run_int(arm->r, "controls"),
+    Bytes *key = NEW(&scratch, Bytes, lab->set.n);
+    out->keys_seen = control_keys(key, &lab->set, MARK_TEXT[MARK_MASK]);
+    TRY(control_selectivity(&s, c, x, &lab->set, NULL, key, &config, (int)run_int(arm->r, "controls"),
                             rng_stream(arm->seed, "control")));
     memcpy(out->control, s.control, sizeof s.control);
     memcpy(out->selectivity, s.selectivity, sizeof s.selectivity);

@@ -6,8 +6,8 @@
  * Method   Pretrain on coins with bias Beta(1,1).  Tune on the coin .2, and on a fair choice between the coins .2 and
  *          .8: the best of all hard prefixes, a prefix on the simplex of token vectors, in their span, any vector;
  *          free keys and values in every layer, as many and more (at six times the learning rate); the embedding, the
- *          unembedding, both, LoRA, everything.  Cumulative regret (nats) against an oracle that is given the coin, on
- *          fresh sequences, compared with exact Bayes predictors.
+ *          unembedding, both, LoRA, everything.  Cumulative regret (nats) against an oracle that is given the coin,
+ *          on fresh sequences, compared with exact Bayes predictors.
  * Expect   Coin: the free prefix reaches the optimum.  Mixture: no prefix does, LoRA and full tuning do.
  * Cost     a second; a minute; half a day (estimated).
  * Source   Genewein et al., "Understanding prompt tuning and in-context learning via meta-learning", NeurIPS 2025.
@@ -454,8 +454,8 @@ static const double *closed_by(Run *r, const Found *f, int target, int way, int6
     return v;
 }
 
-/* Of the prefixes the one that closes most on the test sequences stands for them all, which makes it harder to find that
- * none gets there. */
+/* Of the prefixes the one that closes most on the test sequences stands for them all, which makes it harder to find
+ * that none gets there. */
 static void judge(Run *r, const Found *f, int64_t after)
 {
     int seeds = run_seeds(r), best = FIRST_PREFIX;

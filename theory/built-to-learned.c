@@ -1,15 +1,15 @@
 /* theory/built-to-learned: how special must the weights be for one virtual token to carry any sequence?
  *
- * Claim    With noise of standard deviation sigma on every weight of the network of theory/one-token, the theorem's
- *          token fails at half of the targets once sigma reaches a threshold that falls like 1/V^2 with the vocabulary
- *          V.  Gradient descent on the token, through the noisy network, moves this threshold up by more than a factor
- *          of two.
+ * Claim    With noise of standard deviation sigma on every weight of the network of theory/one-token, the
+ *          theorem's token fails at half of the targets once sigma reaches a threshold that falls like 1/V^2 with
+ *          the vocabulary V.  Gradient descent on the token, through the noisy network, moves this threshold up by
+ *          more than a factor of two.
  * Method   Noise is drawn once for each seed and scaled.  Random targets of N tokens; the share that the theorem's
  *          token s = y/V reproduces, and the share that Adam finds from there, at logits times V^2.  The threshold is
  *          where the share crosses one half, on a logarithmic scale between the sigmas tried.
  * Expect   Neighbouring logits of the construction differ by 1/V^2 at the token's own value, so noise of that size
- *          reverses them: a slope of -2 in log V, within .5 for the logarithms of V and N.  The factor is open: noise in
- *          the values can be made good by the token, noise in the logits' biases cannot.
+ *          reverses them: a slope of -2 in log V, within .5 for the logarithms of V and N.  The factor is open: noise
+ *          in the values can be made good by the token, noise in the logits' biases cannot.
  * Cost     two seconds; a minute; twenty minutes.
  * Source   Theorem 1 of Petrov, Torr and Bibi (ICLR 2024) is the network; Kuratov et al. (ACL 2025) train one vector
  *          of a pretrained model, which is the other end of the way from built to learned.

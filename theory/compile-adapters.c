@@ -505,8 +505,8 @@ static void record(Run *r, const Plan *p, const Found *all)
             }
 }
 
-/* A seed's values are means over its adapters, which lie `each` apart. The margins: a constant counts as doing as well
- * when it leaves less than .02 of the effect more, and an effect as not compiled when .05 of it is left. */
+/* A seed's values are means over its adapters, which lie `each` apart. The margins: a constant counts as doing as
+ * well when it leaves less than .02 of the effect more, and an effect as not compiled when .05 of it is left. */
 static void judge(Run *r, const Found *all, int each, bool sound)
 {
     int seeds = run_seeds(r);

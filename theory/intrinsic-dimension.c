@@ -2,8 +2,8 @@
  *
  * Claim    A pretrained model learns a new task inside a random subspace of the weights of its blocks, theta_0 + P z,
  *          of few dimensions; d_90 is the smallest of those tried with 90 % of full tuning's accuracy.  On the same
- *          task a prefix with more parameters than d_90 falls short.  LoRA and adapters of that size may fall short as
- *          well, so this says nothing about prefixes alone.
+ *          task a prefix with more parameters than d_90 falls short.  LoRA and adapters of that size may fall short
+ *          as well, so this says nothing about prefixes alone.
  * Method   The ascending sorter of E1, tuned to sort descending, to add 1, and to count digits ("histogram"), with z
  *          of d parameters and P a random D x d matrix of +-1/sqrt(D), made from a seed and never stored. It is
  *          compared with full tuning, free prefixes, LoRA and adapters, each at its best learning rate (by late
@@ -53,8 +53,8 @@ typedef struct {
     int rates, dims, arms; /* METHODS, then one for each d */
 } Plan;
 
-/* The compared methods sit in the blocks, and so does the subspace unless it is given the token table, the unembedding
- * and the last norm, too. */
+/* The compared methods sit in the blocks, and so does the subspace unless it is given the token table, the
+ * unembedding and the last norm, too. */
 static const char *reach(const Run *r)
 {
     return run_has(r, "reach", "blocks") ? "h.*|*.h.*" : "*";
@@ -241,8 +241,8 @@ static const double *above(Run *r, const Found *f, int task, int arm)
     return x;
 }
 
-/* On a task that full tuning learns: the largest subspace of less than half of the weights reaches it, and each method
- * with at least d_90 parameters falls short. */
+/* On a task that full tuning learns: the largest subspace of less than half of the weights reaches it, and each
+ * method with at least d_90 parameters falls short. */
 static void judge_task(Run *r, const Found *f, int task)
 {
     const char *name = f->plan->tasks.task[task]->name;

@@ -310,8 +310,8 @@ static Status ask(Run *r, Question *q, Sweep *s, Capacity *c)
     return lab_check(l);
 }
 
-/* From the shortest to the longest prefix: more bits, but no more than in proportion (a tenth is allowed), and fewer than
- * log2 V in each parameter.  Five bits in the shortest are the least that can be told from luck. */
+/* From the shortest to the longest prefix: more bits, but no more than in proportion (a tenth is allowed), and fewer
+ * than log2 V in each parameter.  Five bits in the shortest are the least that can be told from luck. */
 static void judge(Run *r, Arena *a, const Capacity *c, Which w)
 {
     int seeds = run_seeds(r), last = c->sizes - 1;

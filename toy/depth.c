@@ -123,8 +123,8 @@ static const char *say(Run *r, const Question *q, const SweepBest *best, int tar
     return text.text;
 }
 
-/* A prefix that fails shows something only where LoRA succeeds in the same steps.  On the first target LoRA's success is
- * part of the claim. */
+/* A prefix that fails shows something only where LoRA succeeds in the same steps.  On the first target LoRA's success
+ * is part of the claim. */
 static void judge(Run *r, const Question *q, const SweepBest *best, int depth, int target)
 {
     Arena *a = run_arena(r);

@@ -12,8 +12,8 @@
  *          many steps (50 %), so that the task is within reach of the shape and the budget.
  * Cost     seconds; five minutes; four hours.
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, have depths 1 and 4 and no network pretrained on something
- *          else; Zhuang and others ("Prefix-Tuning+", 2025) assert that prefixes elicit; Zhong and Andreas
- *          ("Algorithmic capabilities of random transformers", 2024) train the embeddings of random networks.
+ *          else; Wang et al. (PrefixMemory-Tuning, ICLR 2026) hold that prefixes elicit; Zhong and Andreas
+ *          ("Algorithmic capabilities of random transformers", NeurIPS 2024) train what is around random networks.
  *
  * What it does not show: that a prefix cannot program such a network with more steps, more virtual tokens, or other
  * learning rates.  LoRA on the same sources is the comparison: what it learns there is within reach of the frozen
@@ -33,14 +33,14 @@ typedef struct {
 } Source;
 static const Source SOURCES[] = {
     {"asc", "ascending", "asc", RELATED},
-    {"asc-add1", "ascending, plus 1", "asc-add1", RELATED},
-    {"asc-layer1", "ascending, layer 1 redrawn", "asc", BROKEN, .redrawn = 1},
-    {"asc-layer2", "ascending, layer 2 redrawn", "asc", BROKEN, .redrawn = 2},
+    {"asc-add1", "ascending, + 1", "asc-add1", RELATED},
+    {"asc-layer1", "layer 1 redrawn", "asc", BROKEN, .redrawn = 1},
+    {"asc-layer2", "layer 2 redrawn", "asc", BROKEN, .redrawn = 2},
     {"copy", "copy", "copy", UNRELATED},
     {"max", "running maximum", "max", UNRELATED},
     {"histogram", "histogram", "histogram", UNRELATED},
     {"asc-other", "shuffled labels", "asc-other", UNRELATED},
-    {"random", "random weights", "asc", UNRELATED, .untrained = true},
+    {"random", "random initialisation", "asc", UNRELATED, .untrained = true},
 };
 enum { SORTER, MOST_SOURCES = sizeof SOURCES / sizeof *SOURCES, MOST_SHAPES = 6 };
 typedef enum { BEFORE, PREFIX, LORA, WAYS } Way;
@@ -49,7 +49,7 @@ static const char *const WAY[WAYS] = {"before", "prefix", "LoRA"};
 typedef struct {
     LabModel trained[MOST_SOURCES], random;
     int arm[MOST_SOURCES][WAYS]; /* in the sweep; -1: the shape lacks the layer */
-    int full;                    /* the arm of full fine-tuning from random weights */
+    int full;                    /* the arm of full fine-tuning from random initialisation */
 } Shape;
 typedef struct {
     const Source *source[MOST_SOURCES];
@@ -101,7 +101,7 @@ static void add_shape(Run *r, Question *q, int layers, int heads)
     }
     LabArm full = lab_arm("full");
     full.target = "desc", full.steps = base.steps;
-    x->full = add_arm(r, q, full, &x->random, "random weights: full fine-tuning", 0);
+    x->full = add_arm(r, q, full, &x->random, "random initialisation: full fine-tuning", 0);
 }
 
 static Status ask(Run *r, Question *q)
@@ -256,8 +256,9 @@ static void judge(Run *r, const Question *q, const Shape *x, const SweepBest *be
     if (x->random.layers < 2) return; /* the claim begins there */
     run_gate(r, str_print(a, "%s: the sorter sorts (%% exact match)", shape), (Claim){MORE_THAN, sorts},
              RANGE_PERCENT, before);
-    run_gate(r, str_print(a, "%s: full fine-tuning of random weights learns the target (%% exact match)", shape),
-             (Claim){MORE_THAN, learns}, RANGE_PERCENT, full);
+    run_gate(
+        r, str_print(a, "%s: full fine-tuning from random initialisation learns the target (%% exact match)", shape),
+        (Claim){MORE_THAN, learns}, RANGE_PERCENT, full);
     run_claim(r, str_print(a, "%s: prefix on the sorter less the best unrelated source (points)", shape),
               (Claim){MORE_THAN, effect}, RANGE_ANY, gain);
 }

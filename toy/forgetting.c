@@ -5,11 +5,11 @@
  *          model exactly: its logits on any input are the same bytes as before.  Merging a LoRA and taking it out
  *          again does so up to rounding only, and full fine-tuning not at all.
  * Method   Pretrain on a mixture of tasks without a task token; tune each method on one of them, at several
- *          learning rates, until its token accuracy reaches the match; the rate that gets there first counts.  Old tasks are scored twice: greedy exact match, which must fall to
- *          zero on an input without a task token whatever the method, since one input has one output; and token
- *          accuracy, teacher-forced, at the last outputs, where the context shows which task it is. The second
- *          measures forgetting.  Then the hooks go and the logits of a held-out batch are compared byte by byte with
- *          those of the pretrained model.
+ *          learning rates, until its token accuracy reaches the match; the rate that gets there first counts.  Old
+ *          tasks are scored twice: greedy exact match, which must fall to zero on an input without a task token
+ *          whatever the method, since one input has one output; and token accuracy, teacher-forced, at the last
+ *          outputs, where the context shows which task it is. The second measures forgetting.  Then the hooks go and
+ *          the logits of a held-out batch are compared byte by byte with those of the pretrained model.
  * Expect   Old-task loss: the prefix below each method without virtual tokens, seed by seed (margin 0, since any
  *          difference counts).  Zeros after removal for every method attached by hooks; not for full tuning.
  * Cost     seconds; two minutes; an hour.
@@ -221,8 +221,8 @@ static bool on_hooks(const char *method)
     return !peft_find(method)->changes_base;
 }
 
-/* At the same accuracy on the target: what tuning adds to the loss of the other tasks, the first method, which should be
- * a prefix, against every method without virtual tokens. */
+/* At the same accuracy on the target: what tuning adds to the loss of the other tasks, the first method, which should
+ * be a prefix, against every method without virtual tokens. */
 static void judge(Run *r, const Question *q, const Sweep *s, const SweepBest *won, const Reading *pretrained)
 {
     Arena *a = run_arena(r);

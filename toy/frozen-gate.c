@@ -18,7 +18,8 @@
  *
  * Forms    A gate may be any number here, not only one between 0 and 1, and the vector is not tied to it: with the
  *          same layers every prefix whose gate were fixed is among these.
- * What it does not show: that no vector could do it.  Every number is the result of these steps and learning rates. */
+ * What it does not show: that no vector could do it.  Every number is the result of these steps and learning
+ * rates. */
 #include <math.h>
 #include <string.h>
 

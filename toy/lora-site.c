@@ -55,7 +55,8 @@ static int arm_at(const Question *q, int task, int site, int rank)
     return (task * SITES_N + site) * q->ranks + rank;
 }
 
-/* The rank on Q and K that has at least as many parameters as `rank` on the feed-forward layers: 4 d against 10 d each. */
+/* The rank on Q and K that has at least as many parameters as `rank` on the feed-forward layers: 4 d against 10 d
+ * each. */
 static double equal_rank(double rank)
 {
     return ceil(2.5 * rank);

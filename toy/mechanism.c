@@ -1,9 +1,9 @@
 /* toy/mechanism: how does a prefix use content through a frozen attention pattern?
  *
  * Claim    Pretraining put into the ascending sorter's pattern, which a prefix cannot change, the information that
- *          "repeat the digit or move on" needs: whether copies of the current digit remain is read off a head's output
- *          better than off that of a randomly initialised model. The next digit in ascending order gains more from
- *          pretraining than the next in descending order, and that is where the prefix fails.
+ *          "repeat the digit or move on" needs: whether copies of the current digit remain is read off a head's
+ *          output better than off that of a randomly initialised model. The next digit in ascending order gains more
+ *          from pretraining than the next in descending order, and that is where the prefix fails.
  * Method   Train a free prefix on descending, learning rates swept.  On descending rows, for each output after the
  *          first, the attention output t_i without and with the prefix and the row's position go to a linear probe
  *          (least squares to one-hot classes, one probe for each token, held-out accuracy).  Classes: copies of the
@@ -12,9 +12,9 @@
  *          Then an intervention: the prefix's contribution to the head, alpha g, is replaced by its mean at the
  *          output position.
  * Expect   Copies: the sorter removes a larger share of the errors of token and position alone than the randomly
- *          initialised model does.  Any pattern averages the values of digits and so carries counts; the difference is
- *          what pretraining added, and its margin is 0.  Larger less smaller: the same.  If the
- *          prefix needs its (token, position) lookup, clamping its contribution costs the accuracy gained.
+ *          initialised model does.  Any pattern averages the values of digits and so carries counts; the difference
+ *          is what pretraining added, and its margin is 0.  Larger less smaller: the same.  If the prefix needs its
+ *          (token, position) lookup, clamping its contribution costs the accuracy gained.
  * Cost     seconds; a minute; half an hour.
  * Source   Follows a question that Petrov, Torr and Bibi (ICLR 2024) leave open; probes after Alain and
  *          Bengio (2016).
@@ -277,7 +277,8 @@ static Status draw(Run *r, const SweepBest *best)
     return fig_close(f);
 }
 
-/* The share of the errors of token and position alone that the attention output removes, in one seed and on average. */
+/* The share of the errors of token and position alone that the attention output removes, in one seed and on average.
+ * */
 static double removed_in(const Outcome *o, Question k, Source f)
 {
     return (o->right[k][f] - o->right[k][0]) / (100 - o->right[k][0]);

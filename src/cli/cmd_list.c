@@ -12,8 +12,9 @@
 #include "run/run.h"
 #include "tasks/learner.h"
 #include "tasks/recipe.h"
+#include "tasks/tune.h"
 
-/* "" is everything; else one section: a group of experiments, "methods", "baselines" or "architectures". */
+/* "" is everything; else one section: a group of experiments, "tasks", "methods", "baselines" or "architectures". */
 static bool shows(const char *section, const char *part)
 {
     return !*section || !strcmp(section, part);
@@ -41,10 +42,16 @@ static void print_json(const Experiment **list, const char *section)
     bool methods = shows(section, "methods"), archs = shows(section, "architectures");
     bool baselines = shows(section, "baselines");
     cJSON *all = cJSON_CreateObject();
-    if (!*section || (!methods && !archs && !baselines)) {
+    bool tasks = shows(section, "tasks");
+    if (!*section || (!methods && !archs && !baselines && !tasks)) {
         cJSON *root = cJSON_AddArrayToObject(all, "experiments");
         for (; *list; list++)
             if (shows(section, (*list)->group)) cJSON_AddItemToArray(root, experiment_json(*list));
+    }
+    if (tasks) {
+        cJSON *table = cJSON_AddObjectToObject(all, "tasks");
+        for (const TuneTask *const *t = tune_task_begin(); t < tune_task_end(); t++)
+            cJSON_AddStringToObject(table, (*t)->task->name, (*t)->about);
     }
     if (methods) {
         cJSON *table = cJSON_AddObjectToObject(all, "methods");
@@ -124,23 +131,33 @@ static void print_baselines(Arena *a, const char *section)
     }
 }
 
-/* Lists experiments, tuning methods, baselines and architectures, or one section of them, as text or JSON. */
+static void print_tasks(Arena *a, const char *section)
+{
+    print_title(section, "tasks (vernier tune --task NAME)");
+    for (const TuneTask *const *t = tune_task_begin(); t < tune_task_end(); t++)
+        print_item(str_print(a, "  %s", (*t)->task->name), 14, (*t)->about);
+}
+
+/* Lists experiments, tasks, tuning methods, baselines and architectures, or one section of them, as text or JSON. */
 static Status list(const Args *a)
 {
-    static const char *const SECTIONS[] = {"theory", "toy", "probes", "methods", "baselines", "architectures", NULL};
+    static const char *const SECTIONS[] = {"theory",  "toy",       "probes",        "tasks",
+                                           "methods", "baselines", "architectures", NULL};
     const Experiment **all = list_experiments(args_arena(a));
     const char *section = args_count(a) ? args_at(a, 0) : "";
     int i = 0;
     while (*section && SECTIONS[i] && strcmp(SECTIONS[i], section) != 0) i++;
     if (!SECTIONS[i])
-        return err_fail(E_CONFIG,
-                        "unknown section '%.30s'; expected theory, toy, probes, methods, baselines or architectures",
-                        section);
+        return err_fail(
+            E_CONFIG,
+            "unknown section '%.30s'; expected theory, toy, probes, tasks, methods, baselines or architectures",
+            section);
     if (args_given(a, "json")) {
         print_json(all, section);
         return OK;
     }
     print_experiments(all, section);
+    if (shows(section, "tasks")) print_tasks(args_arena(a), section);
     if (shows(section, "methods")) {
         print_title(section, "tuning methods");
         for (const Peft *const *p = peft_begin(); p < peft_end(); p++)
@@ -162,12 +179,12 @@ static Status list(const Args *a)
 static const Option OPTIONS[] = {{"json", NULL, "print one JSON document instead of the text"}, {0}};
 static const Command LIST = {
     .name = "list",
-    .summary = "list the experiments with claim and cost, the tuning methods, baselines and architectures",
-    .usage = "[options] [theory|toy|probes|methods|baselines|architectures]",
+    .summary = "list the experiments with claim and cost, the tasks, tuning methods, baselines and architectures",
+    .usage = "[options] [theory|toy|probes|tasks|methods|baselines|architectures]",
     .example = "vernier list\n"
                "  vernier list methods",
     .options = OPTIONS,
-    .among = "theory|toy|probes|methods|baselines|architectures",
+    .among = "theory|toy|probes|tasks|methods|baselines|architectures",
     .most = 1,
     .run = list};
 REGISTER(command, LIST)

@@ -56,8 +56,8 @@ bool claim_in_range(double x, ClaimRange range)
     return isnan(x) || (x >= RANGE[range].least - 1e-9 && x <= RANGE[range].most + 1e-9);
 }
 
-/* About a mean inside (least, most): the logit of its place between the ends, which is the scale of a share, and for a
- * correlation twice Fisher's z.  An open end leaves the logarithm. */
+/* About a mean inside (least, most): the logit of its place between the ends, which is the scale of a share, and for
+ * a correlation twice Fisher's z.  An open end leaves the logarithm. */
 static Interval within(double mean, double half, double least, double most)
 {
     if (isinf(least)) return (Interval){mean - half, mean + half};

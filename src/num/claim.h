@@ -43,16 +43,16 @@ ClaimRange claim_range_named(const char *name); /* RANGE_ANY for a name that is 
 bool claim_in_range(double x, ClaimRange);      /* up to 1e-9 of rounding; NaN is in all */
 
 /* The interval of the mean of n values, Student's t with n - 1 degrees of freedom.  It keeps to the range of the
- * values: on the scale of the logarithm, the logit or Fisher's z about the mean (delta method).  NaN for n < 2, for an
- * EXTREME, for values outside the range, and where all values are equal but not at an end of the range, since n equal
- * values do not show that nothing varies. */
+ * values: on the scale of the logarithm, the logit or Fisher's z about the mean (delta method).  NaN for n < 2, for
+ * an EXTREME, for values outside the range, and where all values are equal but not at an end of the range, since n
+ * equal values do not show that nothing varies. */
 Interval claim_interval(const double *x, int64_t n, ClaimRange, double level);
 
 /* The probability that n values with standard deviation sd about a true effect come out as supported by the interval
  * of that level. */
 double claim_power(Claim, double effect, double sd, int64_t n, double level);
-/* The true effect at which that probability is 0.8; of WITHIN, for which it may be less everywhere, the probability at
- * an effect of 0. */
+/* The true effect at which that probability is 0.8; of WITHIN, for which it may be less everywhere, the probability
+ * at an effect of 0. */
 double claim_detectable(Claim, double sd, int64_t n, double level);
 
 #endif

@@ -1,4 +1,4 @@
-/* McNemar's exact test and its sentence; the bootstrap over rows and seeds is num/stats.h's. */
+/* McNemar's exact test, the randomisation test over seeds, and their sentence; the bootstrap over rows and seeds is num/stats.h's. */
 #include "probe/compare.h"
 
 #include <math.h>
@@ -22,6 +22,33 @@ Comparison compare_predictions(const int32_t *a, const int32_t *b, const Dataset
     }
     c.p = stats_mcnemar(c.only_a, c.only_b);
     return c;
+}
+
+/* The difference of accuracies with the marked examples exchanged. */
+static double gap_of(const bool *exchanged, int64_t n, void *user)
+{
+    const double *less = user;
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += exchanged[i] ? -less[i] : less[i];
+    return sum / (double)n;
+}
+
+Comparison compare_seeds(const int32_t *const *a, const int32_t *const *b, int seeds, const Dataset *d,
+                         const int32_t *label, Split s, int draws, uint64_t stream)
+{
+    Arena scratch = arena_open(0);
+    Comparison all = {.n = d->size[s]};
+    double *less = NEW(&scratch, double, all.n + 1); /* of each example: mean over seeds of right in a less in b */
+    for (int k = 0; k < seeds; k++) {
+        Comparison c = compare_predictions(a[k], b[k], d, label, s);
+        all.only_a += c.only_a, all.only_b += c.only_b, all.a += c.a / seeds, all.b += c.b / seeds;
+        for (int64_t i = 0, at = 0; i < d->n; i++)
+            if (d->example[i].split == s)
+                less[at++] += ((a[k][i] == truth(d, label, i)) - (b[k][i] == truth(d, label, i))) / (double)seeds;
+    }
+    all.p = stats_randomisation(all.n, gap_of, less, draws, stream);
+    arena_close(&scratch);
+    return all;
 }
 
 typedef struct {

@@ -1,6 +1,8 @@
 /* The random label of a key is a function of the key's hash and the stream, so that no table of keys is kept. */
 #include "probe/controls.h"
 
+#include <string.h>
+
 #include "base/rng.h"
 #include "base/table.h"
 
@@ -20,6 +22,31 @@ void control_labels(int32_t *label, const Dataset *d, const Bytes *key, uint64_t
         for (label[i] = 0; left >= d->count[SPLIT_TRAIN][label[i]]; label[i]++)
             left -= d->count[SPLIT_TRAIN][label[i]];
     }
+}
+
+static Bytes key_of(const Example *e, const char *mark)
+{
+    static const char BLANK[] = " \t\r\n";
+    const char *start = e->text, *at = strstr(e->text, mark);
+    while (at && at > start && at[-1] != '\n') at--;
+    if (at) start = at;
+    start += strspn(start, BLANK);
+    return (Bytes){(char *)(uintptr_t)start, strcspn(start, BLANK)};
+}
+
+double control_keys(Bytes *key, const Dataset *d, const char *mark)
+{
+    int64_t seen = 0;
+    for (int64_t i = 0; i < d->n; i++) key[i] = key_of(&d->example[i], mark);
+    for (int64_t i = 0; i < d->n; i++) {
+        bool found = false;
+        if (d->example[i].split != SPLIT_TEST) continue;
+        for (int64_t k = 0; k < d->n && !found; k++)
+            found = d->example[k].split == SPLIT_TRAIN && key[k].len == key[i].len &&
+                    !memcmp(key[k].text, key[i].text, key[i].len);
+        seen += found;
+    }
+    return d->size[SPLIT_TEST] ? (double)seen / (double)d->size[SPLIT_TEST] : 0;
 }
 
 /* The accuracy on the task minus the mean accuracy on random labels, in each split. */

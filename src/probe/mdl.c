@@ -1,5 +1,5 @@
-/* Each block of the online code is a probing set of its own: the rows before the block train the probe, the rows of
- * the block are its test set, and the validation rows stay the same. */
+/* Each block of the online code is a probing set of its own: of the rows before the block every fifth chooses the
+ * probe's penalty and the others train it, and the rows of the block are its test set.  The receiver has all of them. */
 #include "probe/mdl.h"
 
 #include <math.h>
@@ -26,22 +26,21 @@ typedef struct {
     const int32_t *label, *order; /* (N); (n) training rows, shuffled */
 } Job;
 
-/* The rows to..from of the order become the training split of a set of their own, from..end its test split, and
- * validation stays. */
+/* The rows to `from` of the order become the training and validation split of a set of their own, from..end its test
+ * split. */
 static Status code_block(double *bits, bool *converged, Arena *a, const Job *j, int64_t from, int64_t end)
 {
     const Dataset *d = j->set;
     ArenaMark mark = arena_mark(a);
     Dataset part = *d;
-    part.n = end + d->size[SPLIT_VALID];
+    part.n = end;
     part.example = NEW(a, Example, part.n);
-    int32_t *row = arena_take(a, sizeof *row * (size_t)d->n), *y = NEW(a, int32_t, part.n);
-    memcpy(row, j->order, sizeof *row * (size_t)end);
-    classifier_rows(row + end, d, SPLIT_VALID);
+    int32_t *y = NEW(a, int32_t, part.n);
+    const int32_t *row = j->order;
     Tensor x = tensor_new(a, j->features.dtype, SHAPE(part.n, j->features.dim[1]));
     for (int64_t i = 0; i < part.n; i++) {
         part.example[i] = d->example[row[i]];
-        if (i < end) part.example[i].split = i < from ? SPLIT_TRAIN : SPLIT_TEST;
+        part.example[i].split = i >= from ? SPLIT_TEST : i % 5 == 4 ? SPLIT_VALID : SPLIT_TRAIN;
         part.example[i].label = y[i] = j->label[row[i]];
         memcpy(tensor_at(x, i).data, tensor_at(j->features, row[i]).data, tensor_bytes(tensor_at(x, i)));
     }

@@ -74,7 +74,7 @@ bool run_resuming(const Run *);        /* resume from a checkpoint below run_pat
 const char *run_path(Run *, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* in the run directory */
 
 /* The results. */
-/* Once per name and seed; NaN: diverged.  The range (num/claim.h) is that of the metric, whose interval keeps to it. */
+/* Once per name and seed; NaN: diverged.  The metric's interval keeps to the range (num/claim.h). */
 void run_metric(Run *, ClaimRange, const char *name, int seed_index, double value);
 double run_compare(Run *, const char *a, const char *b); /* paired t test of two metrics over seeds: recorded;
                                                             the two-sided p, NaN with fewer than two pairs */

@@ -1,9 +1,10 @@
 /* The one shape of results.json, the same numbers as tidy CSV, and the table a person reads.
  *
  *   {"experiment", "title", "claim", "method", "expect", "source", "preset", "seeds": [..], "status", "verdict",
- *    "sentence", "claims": [{"kind": "claim", "gate", "exact" or "open", "claim", "verdict", "sentence", "form", "margin", "mean",
- *    "level", "interval": [lo, hi], "detectable", "n"}] where there are any,
- *    "metrics": {name: {"values": [..], "mean", "sd", "ci95": [lo, hi], "least", "most", "range"}}, "comparisons": [..],
+ *    "sentence", "claims": [{"kind": "claim", "gate", "exact" or "open", "claim", "verdict", "sentence", "form",
+ *    "margin", "mean", "level", "interval": [lo, hi], "detectable", "n"}] where there are any,
+ *    "metrics": {name: {"values": [..], "mean", "sd", "ci95": [lo, hi], "least", "most", "range"}},
+ *    "comparisons": [..],
  *    "tables": [{"caption", "head": [..], "rows": [[..]]}] where there are any, "figures": [{"name", "caption"}],
  *    "notes": [..]}
  *

@@ -405,10 +405,11 @@ static const Command RUNS = {.name = "runs",
                              .about =
                                  "Run directories are those that vernier run, theory, toy, probe and tune fill.  By "
                                  "default they lie below runs.",
-                             .example = "vernier runs\n"
+                             .example = "vernier runs list\n"
                                         "  vernier runs list grid --where method=lora --where 'f1>0.6' --sort -f1\n"
                                         "  vernier runs list grid --format csv --out all.csv\n"
                                         "  vernier runs show runs/toy/e1/latest\n"
+                                        "  vernier runs remove runs/toy/e1/1a2b3c4d\n"
                                         "  vernier runs prune --dry-run",
                              .options = OPTIONS,
                              .verbs = VERBS,

@@ -254,8 +254,8 @@ static void comparison_is_a_paired_t_test(void **state)
     run_close(r);
 }
 
-/* A gate that is not supported leaves nothing to judge, an exact claim that is false decides whatever the gates say, and
- * one seed, which has no interval, supports nothing. */
+/* A gate that is not supported leaves nothing to judge, an exact claim that is false decides whatever the gates say,
+ * and one seed, which has no interval, supports nothing. */
 static void claims_make_the_verdict(void **state)
 {
     (void)state;

@@ -120,8 +120,8 @@ static void coverage_of_intervals(void **state)
     gsl_rng_free(r);
 }
 
-/* At an end of the range the interval covers less than it says: three seeds that all have every row right leave [1, 1].
- * Documented here with its size, so that nobody takes it for 95 %. */
+/* At an end of the range the interval covers less than it says: three seeds that have every row right leave [1, 1].
+ * Its coverage is stated here, so that nobody takes it for 95 %. */
 static void coverage_at_an_end(void **state)
 {
     (void)state;

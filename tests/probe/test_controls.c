@@ -256,6 +256,54 @@ static void usable(void **state)
     near(u.pvi[3], -3, 1e-12, "pointwise");
 }
 
+/* Two probes that are right on the same share of examples, in three seeds that agree on most of them: the test finds a
+ * difference in at most 6 %, and one that is there nearly always. */
+static void size_of_the_test_over_seeds(void **state)
+{
+    (void)state;
+    enum { SEEDS = 3, TRIALS = 400 };
+    Dataset d = examples(200, 2, 17);
+    int32_t *guess[2][SEEDS];
+    int null = 0, found = 0;
+    for (int s = 0; s < 2; s++)
+        for (int k = 0; k < SEEDS; k++) guess[s][k] = NEW(&arena, int32_t, d.n);
+    for (int t = 0; t < 2 * TRIALS; t++) {
+        uint64_t stream = rng_stream((uint64_t)t, "rows"), at = 0;
+        for (int s = 0; s < 2; s++)
+            for (int64_t i = 0; i < d.n; i++) {
+                bool right = rng_uniform(stream, at++) < (t >= TRIALS && s ? 0.2 : 0.7);
+                for (int k = 0; k < SEEDS; k++) {
+                    bool other = rng_uniform(stream, at++) < 0.1;
+                    guess[s][k][i] = d.example[i].label ^ (right == other);
+                }
+            }
+        Comparison c = compare_seeds((const int32_t *const *)guess[0], (const int32_t *const *)guess[1], SEEDS, &d,
+                                     NULL, SPLIT_TEST, 199, (uint64_t)t);
+        *(t < TRIALS ? &null : &found) += c.p <= 0.05;
+    }
+    EXPECT(null <= 0.06 * TRIALS + 2 * sqrt(TRIALS * .05 * .95), "rejects %d of %d without a difference", null,
+           TRIALS);
+    EXPECT(found > 0.9 * TRIALS, "finds %d of %d", found, TRIALS);
+}
+
+/* The key is the first word of the line with the mark, or of the text, and labels agree where keys do. */
+static void keys_of_texts(void **state)
+{
+    (void)state;
+    static const char *const TEXT[] = {"add a thing", "add another", "one\n  two <mask> x\nthree", "two", "<mask> y"};
+    Example e[5];
+    for (int i = 0; i < 5; i++)
+        e[i] = (Example){.text = TEXT[i], .len = strlen(TEXT[i]), .split = i % 2 ? SPLIT_TEST : SPLIT_TRAIN};
+    Dataset d = {.n = 5, .example = e, .n_labels = 2};
+    d.size[SPLIT_TRAIN] = 3, d.size[SPLIT_TEST] = 2;
+    Bytes key[5];
+    near(control_keys(key, &d, "<mask>"), 1, 0, "share of keys seen");
+    const char *const WORD[] = {"add", "add", "two", "two", "<mask>"};
+    for (int i = 0; i < 5; i++)
+        EXPECT(key[i].len == strlen(WORD[i]) && !memcmp(key[i].text, WORD[i], key[i].len), "key %d: %.*s", i,
+               (int)key[i].len, key[i].text);
+}
+
 static void comparisons(void **state)
 {
     (void)state;
@@ -292,4 +340,4 @@ static void comparisons(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
 SUITE(T(every_classifier), T(hidden_layer), T(centroid_by_hand), T(karmakar_by_formula), T(control_tasks),
-      T(online_code), T(usable), T(comparisons))
+      T(online_code), T(usable), T(comparisons), T(size_of_the_test_over_seeds), T(keys_of_texts))
