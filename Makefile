@@ -59,7 +59,7 @@ VERSION := $(RELEASE)+$(if $(UNTRACKED),$(STATE:%-dirty=%)-dirty,$(STATE))
 SOURCES := $(sort $(wildcard src/*/*.c theory/*.c toy/*.c probes/*.c analysis/*.c))
 HEADERS := $(sort $(wildcard src/*.h src/*/*.h theory/*.h toy/*.h probes/*.h analysis/*.h))
 OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
-LIBRARY := $(filter $(OUT)/src/%,$(filter-out $(OUT)/src/cli/% $(OUT)/src/bench/% $(OUT)/src/score/% $(OUT)/src/manual/% $(OUT)/src/sweep/%,$(OBJECTS)))
+LIBRARY := $(filter $(OUT)/src/%,$(filter-out $(OUT)/src/cli/% $(OUT)/src/bench/% $(OUT)/src/score/% $(OUT)/src/manual/% $(OUT)/src/sweep/% $(OUT)/src/runs/% $(OUT)/src/notebook/%,$(OBJECTS)))
 TESTED := $(filter-out $(OUT)/src/cli/main.o,$(OBJECTS))
 TESTS := $(sort $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/test_*.c tests/*/test_*.c)))
 
@@ -289,6 +289,27 @@ $(OUT)/version: force # changes only when the version does, so that a manifest n
 	@mkdir -p $(@D)
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
 .PHONY: force
+
+# ---- notebooks: each cell is a program on the library.  A cell's line "//%cflags: @cflags" reads this file, in which an
+# installed copy would have the words of pkg-config (notebooks-c/README.md).
+BOOKS := $(patsubst notebooks-c/%.c,%,$(sort $(wildcard notebooks-c/*.c)))
+BOOKS_AT ?= build/notebooks
+notebooks: all ## run the notebooks of notebooks-c; write those that changed there, and a page of each to build/notebooks
+	@+$(AGAIN) $(BOOKS:%=$(BOOKS_AT)/%.html)
+check-notebooks: all ## run them elsewhere, and fail where a stored output is stale
+	@rm -rf build/check-notebooks
+	@+$(AGAIN) -k BOOKS_AT=build/check-notebooks STORED=--against $(BOOKS:%=build/check-notebooks/%.html)
+STORED ?= --store
+$(BOOKS_AT)/cflags: $(OUT)/libvernier.so
+	@mkdir -p $(@D)
+	@echo '-I$(CURDIR)/notebooks-c -I$(CURDIR)/src' >$@
+	@echo '-L$(CURDIR)/$(OUT) -lvernier -lm -Wl,-rpath,$(CURDIR)/$(OUT)' >$(@D)/ldflags
+$(BOOKS_AT)/%.html: notebooks-c/%.c $(wildcard notebooks-c/*.h) $(OUT)/vernier $(BOOKS_AT)/cflags
+	@echo "  RUN   $<"
+	@OMP_NUM_THREADS=1 CC='$(CC)' $(OUT)/vernier notebook --quiet --overwrite --out $(@D) $(STORED) notebooks-c/$*.ipynb $<
+check-jupyter: notebooks man completion ## the same text from Jupyter with jupyter-c-kernel, in a virtual environment (or JUPYTER_PYTHON)
+	@OUT='$(OUT)' RELEASE='$(RELEASE)' SONAME='$(SONAME)' PRIVATE='$(LIBS) -fopenmp' tests/notebooks/jupyter
+.PHONY: notebooks check-notebooks check-jupyter
 
 bench: all ## time training steps against this machine's own rate of matrix products
 	@build/vernier bench

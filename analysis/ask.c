@@ -27,7 +27,8 @@ static Status part_of(Ask *k)
 /* Loads the model with its adapter, and with --base a second one, which must have the same shape. */
 Status ask_models(Ask *k)
 {
-    k->x.model = args_text(k->args, "model", args_text(k->args, "compare", NULL));
+    const char *operand = args_count(k->args) ? args_at(k->args, 0) : NULL;
+    k->x.model = args_text(k->args, "model", args_text(k->args, "compare", operand));
     k->x.base = args_text(k->args, "base", NULL);
     if (!k->x.model)
         return err_fail(E_CONFIG, "--model DIR is needed: a directory with config.json and model.safetensors");

@@ -217,9 +217,9 @@ static Status answer(Ask *k)
     TRY(outputs(k));
     dir = k->folder.path;
     if (args_given(k->args, "compare")) return compare_answer(k, dir);
-    if (args_count(k->args))
-        return err_fail(E_CONFIG, "unexpected operand %s; only --compare BASE takes operands, the tuned models",
-                        args_at(k->args, 0));
+    if (args_count(k->args) > !args_given(k->args, "model"))
+        return err_fail(E_CONFIG, "unexpected operand %s; expected one model, or --compare BASE with tuned models",
+                        args_at(k->args, args_count(k->args) - 1));
     if (args_given(k->args, "do")) return effect_answer(k, dir);
     if (args_given(k->args, "texts")) return corpus_answer(k, dir);
     TRY(args_real(&k->x.limit, k->args, "limit", 0, 1e-6, 1));

@@ -143,6 +143,20 @@ Var *construct_logits(Tape *t, const Net *net, Var *x, BuiltAttention how, bool 
     return x;
 }
 
+Var *construct_steered(Tape *t, const Net *net, Var *s, double c)
+{
+    Arena *a = tape_arena(t);
+    int64_t b = s->val.dim[0], n = tensor_last(s->val);
+    Tensor lift = tensor_zero(a, F64, SHAPE(2 * n, n)), places = tensor_zero(a, F64, SHAPE(n, 2 * n));
+    matrix_identity(lift, 0, 0, n, 1);   /* the content part of a row */
+    matrix_identity(places, 0, n, n, 1); /* the position part of row r: e_r */
+    int32_t *only_first = arena_take(a, sizeof *only_first * (size_t)(b * n));
+    for (int64_t i = 0; i < b * n; i++) only_first[i] = i % n ? -1 : 0;
+    Var *content = op_rows(t, op_linear(t, s, tape_leaf(t, lift), OUT_IN, NULL, ACT_NONE), only_first, b, n),
+        *x = op_add(t, content, 1, tape_leaf(t, places));
+    return op_scale(t, construct_logits(t, net, x, (BuiltAttention){HARD_MAX, 1}, false), c);
+}
+
 void construct_maps(Arena *a, const Net *net, Tensor x, BuiltAttention how, int block, Tensor map[MAX_HEADS])
 {
     Tape *t = tape_open(a, false);

@@ -63,6 +63,10 @@ void matrix_row(Tensor m, int64_t row, int64_t col, int64_t n, double value);   
 /* x (B,P,C) -> logits (B,1,V) of the last row, or (B,P,V) of all rows.  The Var's dtype must be the net's. */
 Net construct_cast(Arena *, const Net *, DType);
 Var *construct_logits(Tape *, const Net *, Var *x, BuiltAttention, bool last_only);
+/* Of a one-token network with hard-max attention: c times the logits (B,N,V) of all rows, from virtual tokens s
+ * (B,1,N) in F64.  The token embedding is zero, so a row depends on its position and the virtual token, and not on
+ * the tokens generated before: one pass is equivalent to greedy decoding. */
+Var *construct_steered(Tape *, const Net *, Var *s, double c);
 /* The attention of the heads of one block, x (1,P,C): map[h] (P,P). */
 void construct_maps(Arena *, const Net *, Tensor x, BuiltAttention, int block, Tensor map[MAX_HEADS]);
 

@@ -30,24 +30,6 @@
 
 /* ---- the loss ---- */
 
-static const BuiltAttention HARD = {HARD_MAX, 1};
-
-/* c times the logits (B,N,V) of all rows at once, from virtual tokens s (B,1,N).  The token embedding is zero, so a
- * row depends on its position and the virtual token, and not on the tokens generated before: one pass is equivalent
- * to greedy decoding. */
-static Var *scaled_logits(Tape *t, const Net *net, Var *s, double c)
-{
-    int64_t b = s->val.dim[0], n = tensor_last(s->val);
-    Tensor lift = tensor_zero(tape_arena(t), F64, SHAPE(2 * n, n)),
-           places = tensor_zero(tape_arena(t), F64, SHAPE(n, 2 * n));
-    matrix_identity(lift, 0, 0, n, 1);   /* the content part of a row */
-    matrix_identity(places, 0, n, n, 1); /* the position part of row r: e_r */
-    int32_t *only_first = arena_take(tape_arena(t), sizeof *only_first * (size_t)(b * n));
-    for (int64_t i = 0; i < b * n; i++) only_first[i] = i % n ? -1 : 0;
-    Var *content = op_rows(t, op_linear(t, s, tape_leaf(t, lift), OUT_IN, NULL, ACT_NONE), only_first, b, n);
-    return op_scale(t, construct_logits(t, net, op_add(t, content, 1, tape_leaf(t, places)), HARD, false), c);
-}
-
 static int32_t *random_targets(Arena *a, uint64_t seed, int64_t v, int64_t count)
 {
     int32_t *y = arena_take(a, sizeof *y * (size_t)count);
@@ -69,7 +51,7 @@ static double *losses(Arena *a, const Net *net, Tensor s, const int32_t *target,
 {
     int64_t b = s.dim[0], n = tensor_last(s), v = net->vocab;
     Tape *t = tape_open(a, false);
-    Tensor l = scaled_logits(t, net, tape_leaf(t, s), c)->val;
+    Tensor l = construct_steered(t, net, tape_leaf(t, s), c)->val;
     double *loss = NEW(a, double, b);
     for (int64_t i = 0; i < b * n; i++) {
         double top = tensor_get(l, i * v + tensor_argmax(tensor_at(tensor_reshape(l, SHAPE(b * n, v)), i))), sum = 0;
@@ -201,7 +183,7 @@ static Status descend(Run *r, int i, void *result, void *user)
         if (run_stopped()) return run_interrupted();
         ArenaMark mark = arena_mark(&step);
         Tape *t = tape_open(&step, true);
-        Var *logits = scaled_logits(t, &net, tape_param(t, token), c);
+        Var *logits = construct_steered(t, &net, tape_param(t, token), c);
         Var *loss = op_xent(t, tape_view(t, logits), target);
         right = count_right(logits->val, target, b, n, first, s);
         if (s * (CURVE - 1) / steps >= out->points) {

@@ -206,6 +206,7 @@ static Status embed(const Args *a)
 }
 
 static const Option OPTIONS[] = {
+    MODEL_OPTION,
     {"text", "TEXT", "a text; may be repeated, in place of FILEs", .repeated = true},
     {"field", "NAME", "the member of a JSON object that holds the text; default text"},
     {"cosine", NULL, "print the cosine similarity of each pair of texts in place of the vectors"},
@@ -236,6 +237,7 @@ static const Command EMBED = {
     .choices = CHOICES,
     .least = 1,
     .most = -1,
+    .model_at = 1,
     .ranks = true,
     .run = embed};
 REGISTER(command, EMBED)

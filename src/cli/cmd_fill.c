@@ -113,6 +113,7 @@ static Status run_fill(const Args *a)
 }
 
 static const Option OPTIONS[] = {
+    MODEL_OPTION,
     {"text", "TEXT", "the text itself, in place of a FILE"},
     {"pair", "TEXT", "a second text behind the first, as the model reads a pair; masks may be in both"},
     {"top", "N", "predictions for each mask; default 5"},
@@ -134,5 +135,6 @@ static const Command FILL = {.name = "fill",
                              .choices = CHOICES,
                              .least = 1,
                              .most = 2,
+                             .model_at = 1,
                              .run = run_fill};
 REGISTER(command, FILL)

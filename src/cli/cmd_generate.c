@@ -285,6 +285,7 @@ static Status run_generate(const Args *a)
 }
 
 static const Option OPTIONS[] = {
+    MODEL_OPTION,
     {"text", "TEXT", "the text itself, in place of a FILE"},
     {"mode", "MODE", "UniXcoder: decoder-only continues the text, encoder-decoder reads it both ways first"},
     {"max-new-tokens", "N", "generate at most N tokens; default: the folder's, or 64", .alias = "max"},
@@ -348,5 +349,6 @@ static const Command GENERATE = {
     .choices = CHOICES,
     .least = 1,
     .most = 2,
+    .model_at = 1,
     .run = run_generate};
 REGISTER(command, GENERATE)

@@ -157,6 +157,7 @@ static Status model(const Args *a)
 }
 
 static const Option OPTIONS[] = {
+    {"model", "DIR", "the operand DIR, PATH or FROM", "inspect|list|convert"},
     {"arch", "NAME", "an architecture at its published size (default roberta), where no directory is given",
      "inspect"},
     {"set", "KEY=VALUE", "a field of its config: layers, dim, heads, vocab, ...; may be repeated", "inspect",
@@ -217,5 +218,6 @@ static const Command MODEL = {
     .settings = true,
     .least = 1,
     .most = 3,
+    .model_at = 2,
     .run = model};
 REGISTER(command, MODEL)

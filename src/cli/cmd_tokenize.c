@@ -117,6 +117,7 @@ static Status tokenize(const Args *a)
 }
 
 static const Option OPTIONS[] = {
+    MODEL_OPTION,
     {"text", "TEXT", "the text itself, in place of a FILE"},
     {"check", NULL, "decode the tokens and compare with the text; exit 1 if byte-level BPE loses a byte"},
     {"special-in-text", NULL, "read \"</s>\" and the like in the text as special tokens; default: as text"},
@@ -144,5 +145,6 @@ static const Command TOKENIZE = {
     .choices = CHOICES,
     .least = 1,
     .most = 2,
+    .model_at = 1,
     .run = tokenize};
 REGISTER(command, TOKENIZE)

@@ -89,7 +89,7 @@ static Status read_options(TuneOptions *o, const Args *a)
     enum { TASKS_MOST = 8 };
     const char *names[TASKS_MOST] = {NULL};
     static const char *const LOSSES[] = {"cross-entropy", "focal", NULL};
-    int task, head, score, loss, form, objectives, trunk;
+    int task, head, score, loss, form, objectives, trunk, log;
     for (int i = 0; TUNE_TASKS[i]; i++) names[i] = TUNE_TASKS[i]->task->name;
     if (!args_given(a, "task")) return err_fail(E_CONFIG, "--task is needed: jit, cmg, lm or pretrain");
     TRY(args_word(&task, a, "task", 0, names));
@@ -122,6 +122,7 @@ static Status read_options(TuneOptions *o, const Args *a)
     o->recipe = recipe_find(o->method);
     if (o->recipe) o->method = o->recipe->method;
     if (o->recipe && !args_given(a, "loss")) o->focal = o->recipe->focal;
+    TRY(args_word(&log, a, "log", 0, (const char *const[]){LOGS_EVENTS, NULL}));
     TRY(check_task(a, o->task));
     TRY(read_load(&o->load, a));
     return read_numbers(o, a);
@@ -171,7 +172,7 @@ static Status work(TuneJob *j, Folder *f, const Args *a, const char *out)
 {
     TuneRecord record;
     f->scratch = TUNE_SCRATCH;
-    Status s = tune_record_open(&record, j, f->path, f->resumed, args_quiet(a));
+    Status s = tune_record_open(&record, j, f->path, f->resumed, a);
     if (!s) s = tune_make(j, f->path, record.resumes);
     if (!s) s = tune_record_results(&record);
     tune_record_close(&record);
@@ -333,6 +334,7 @@ static const Option OPTIONS[] = {
     {"seed", "N", "random seed (default 33)"},
     {"resume", NULL, "continue a killed run of the same options; this is also the default"},
     OVERWRITE_OPTION,
+    {"log", "FORM", "tensorboard: also event files, DIR/tensorboard, which TensorBoard shows while the model trains"},
     {"profile", NULL, "print where the time goes, by kind of kernel, forward and backward, to standard error"},
     {"json", NULL, "print the measures as JSON"},
     {0}};
@@ -344,6 +346,7 @@ static const Choice CHOICES[] = {{"task", "jit|cmg|lm|pretrain"},
                                  {"trunk-cache", "auto|off|memory|file"},
                                  {"form", "mcmd|review"},
                                  {"objectives", "codereviewer|cct5"},
+                                 {"log", "tensorboard"},
                                  {"features", "13|14"},
                                  DTYPE_CHOICE,
                                  {0}};
@@ -357,7 +360,8 @@ static const Command TUNE = {
         "parameters of the evaluation with the best validation F1, or with the lowest validation perplexity of the "
         "messages or texts, are kept in DIR.  They are an adapter and its head, or the whole model with --method "
         "full.  DIR also gets "
-        "metrics.jsonl (loss and learning rate of every step, and the evaluations), results.json, figures/loss "
+        "metrics.jsonl (loss and learning rate of every step, and the evaluations; also as metrics.csv and, for the "
+        "Transformers library, as trainer_state.json), results.json, figures/loss "
         "and a manifest; vernier predict and vernier report read it.  Without --model, jit first pretrains a "
         "small encoder on the training text.  By default the encoder has 4 layers, hidden size 128 and 1.1 "
         "million parameters (a file of 4 MB).  Its 1,500 steps take about eleven minutes of processor time, or "

@@ -37,6 +37,11 @@ typedef struct {
             "replace the output even where another command or other input made it (default: keep it)", verbs         \
     }
 #define OVERWRITE_OPTION OVERWRITE_OPTION_OF(NULL)
+/* The row of a command with .model_at. */
+#define MODEL_OPTION                                                                                                 \
+    {                                                                                                                \
+        "model", "DIR", "the model, in place of the operand MODEL"                                                   \
+    }
 
 typedef struct Args Args;
 
@@ -65,6 +70,7 @@ typedef struct {
     bool settings;              /* options that are not in the table are kept: args_settings() */
     bool words;      /* the first operand ends the options, as env(1) has it: all that follow are operands */
     int least, most; /* operands; most < 0: any number */
+    int model_at;    /* operand that names a model, from 1, for which --model may stand; 0: none */
     Status (*run)(const Args *);
     Status (*check)(const Args *);   /* would `run` accept them?  Reads no more than it must; NULL: nobody can say */
     void (*more_help)(const Args *); /* adds the part of --help that depends on the operands, before the options */

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/print.h"
+#include "run/logs.h"
 #include "run/report.h"
 #include "run/signals.h"
 
@@ -124,12 +125,14 @@ static Status launch_each(const Args *a, Request q, const Experiment **list, Tal
 static Status request_from(Request *q, const Args *a)
 {
     static const char *const presets[] = {"smoke", "quick", "paper", "real", NULL};
-    int preset;
+    int preset, log;
     int64_t seeds, seed;
     TRY(args_word(&preset, a, "preset", QUICK, presets));
+    TRY(args_word(&log, a, "log", 0, (const char *const[]){LOGS_EVENTS, NULL}));
     TRY(args_int(&seeds, a, "seeds", 0, 1, 10000));
     TRY(args_int(&seed, a, "seed", 1, 0, (int64_t)1 << 53)); /* JSON readers keep 53 bits */
     *q = (Request){.preset = (Preset)preset, .seeds = (int)seeds, .seed = (uint64_t)seed};
+    q->tensorboard = args_given(a, "log");
     q->overwrite = args_given(a, "overwrite");
     q->quiet = args_quiet(a);
     q->n_set = args_settings(a, &q->set);

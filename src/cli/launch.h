@@ -18,14 +18,16 @@
         {"out", "DIR", out},                                                                                         \
         {"resume", NULL, "continue an interrupted run of the same settings; this is also the default"},              \
         {"overwrite", NULL, "start anew; the old result is replaced when the new one is complete"},                  \
+        {"log", "FORM", "tensorboard: also the logs as event files, DIR/tensorboard, each job a run of its own"},    \
         {"json", NULL, "print results.json in place of the table"},                                                  \
         {"gate", NULL, "exit 1 unless every claim is supported"},                                                    \
     {                                                                                                                \
         0                                                                                                            \
     }
 #define LAUNCH_CHOICES                                                                                               \
+    {"preset", "smoke|quick|paper|real"},                                                                            \
     {                                                                                                                \
-        "preset", "smoke|quick|paper|real"                                                                           \
+        "log", "tensorboard"                                                                                         \
     }
 #define OUT_OF_RUNS                                                                                                  \
     "the run directory; default: runs/GROUP/NAME/HASH, where HASH depends on the settings, and the link "            \

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "num/kernels.h"
 #include "run/machine.h"
+#include "run/run.h"
 
 REGISTRY(Command, command)
 
@@ -66,6 +67,8 @@ static const Option *find_in(const Option *table, const char *name, size_t n)
 const Option *option_find(const Command *c, const char *name, size_t n)
 {
     const Option *o = find_in(c->options, name, n);
+    for (const KeyValue *k = LIBRARY_NAMES; !o && k->key; k++)
+        if (is_named(k->key, name, n)) o = find_in(c->options, k->value, strlen(k->value));
     return o ? o : find_in(COMMON_OPTIONS, name, n);
 }
 
@@ -142,6 +145,21 @@ static Status take_entry(Args *a, const ConfigEntry *e)
     return take_option(a, &arg, 1, &(int){0});
 }
 
+/* --model DIR stands where the operand MODEL would. */
+static void place_model(Args *a)
+{
+    const int at = a->command->model_at - 1;
+    const char *model = at >= 0 ? args_text(a, "model", NULL) : NULL;
+    if (!model || a->n_operand < at) return;
+    memmove(a->operand + at + 1, a->operand + at, sizeof *a->operand * (size_t)(a->n_operand - at));
+    a->operand[at] = model;
+    a->n_operand++;
+    int kept = 0;
+    for (int i = 0; i < a->n_given; i++)
+        if (strcmp(a->given[i].key, "model") != 0) a->given[kept++] = a->given[i];
+    a->n_given = kept;
+}
+
 /* Their number, with what their lists hold. */
 static int entries_of(const ConfigFile *c)
 {
@@ -156,7 +174,7 @@ Status args_parse(Args **out, Arena *arena, const Command *c, int argc, char **a
     ConfigFile config;
     TRY(config_file_read(&config, arena, c->name, argc, argv));
     Args *a = *out = NEW(arena, Args, 1);
-    const int room = argc + 1 + entries_of(&config);
+    const int room = argc + 2 + entries_of(&config);
     *a = (Args){.arena = arena,
                 .command = c,
                 .given = NEW(arena, KeyValue, room),
@@ -181,6 +199,7 @@ Status args_parse(Args **out, Arena *arena, const Command *c, int argc, char **a
     }
     if (args_help(a)) return OK;
     if (!a->n_operand && config.operands) a->operand = config.operand, a->n_operand = config.operands;
+    place_model(a);
     if (a->n_operand < c->least || (c->most >= 0 && a->n_operand > c->most))
         return err_fail(E_CONFIG, "%d %s given; usage: vernier %s %s", a->n_operand,
                         str_plural(a->n_operand, "operand", "operands"), c->name, c->usage);

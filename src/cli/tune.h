@@ -4,6 +4,7 @@
 #define CLI_TUNE_H
 
 #include "cli/command.h"
+#include "run/logs.h"
 #include "run/progress.h"
 #include "tasks/jit_json.h"
 #include "tasks/tune.h"
@@ -36,14 +37,16 @@ Status tune_blocks(TuneJob *, const Args *);
 typedef struct {
     TuneJob *job;
     Progress progress;
-    const char *dir; /* where the files go */
-    int log, error;  /* descriptor of metrics.jsonl, or -1, and the first errno of writing it */
-    bool waits;      /* signals are noted only */
-    bool resumes;    /* the work can go on: its log is as it was */
-    bool begun;      /* a training has begun, so there is work to keep */
+    const char *dir;  /* where the files go */
+    bool tensorboard; /* --log: events beside the log, while it trains */
+    LiveEvents events;
+    int log, error; /* descriptor of metrics.jsonl, or -1, and the first errno of writing it */
+    bool waits;     /* signals are noted only */
+    bool resumes;   /* the work can go on: its log is as it was */
+    bool begun;     /* a training has begun, so there is work to keep */
 } TuneRecord;
-/* Lets the job's watch show progress, print remarks unless quiet, take signals, and log. */
-Status tune_record_open(TuneRecord *, TuneJob *, const char *dir, bool resumed, bool quiet);
+/* Lets the job's watch show progress, print remarks unless --quiet, take signals, and log. */
+Status tune_record_open(TuneRecord *, TuneJob *, const char *dir, bool resumed, const Args *);
 /* Once the job is done: results and figures. */
 Status tune_record_results(TuneRecord *);
 void tune_record_close(TuneRecord *);

@@ -39,6 +39,7 @@ static void begun(const char *phase, int64_t step, void *user)
     else if (gaps)
         tuning_remark(&r->job->watch, r->job->run, "%s: lines of steps up to %lld are missing", path,
                       (long long)step);
+    if (r->tensorboard && events_open(&r->events, r->job->run, r->dir)) r->events.error = EIO;
 }
 
 static const char *note_path(const TuneRecord *r)
@@ -58,6 +59,7 @@ static void add_line(TuneRecord *r, const char *phase, int64_t step, int n, cons
 {
     int error = r->log < 0 ? 0 : log_line(r->log, -1, phase, step, n, name, x);
     if (!r->error) r->error = error;
+    events_add(&r->events, r->job->run, phase, step, n, name, x);
 }
 
 static void show_step(const TuneStep *s, void *user)
@@ -105,10 +107,10 @@ static bool has_training(const TuneRecord *r)
     return !access(str_print(r->job->run, "%s/train.json", r->dir), F_OK);
 }
 
-Status tune_record_open(TuneRecord *r, TuneJob *job, const char *dir, bool resumed, bool quiet)
+Status tune_record_open(TuneRecord *r, TuneJob *job, const char *dir, bool resumed, const Args *a)
 {
-    *r = (TuneRecord){.job = job, .dir = dir, .log = -1};
-    r->progress = (Progress){str_print(job->run, "tune/%s", job->p.method), quiet, clock_now()};
+    *r = (TuneRecord){.job = job, .dir = dir, .log = -1, .events.fd = -1, .tensorboard = args_given(a, "log")};
+    r->progress = (Progress){str_print(job->run, "tune/%s", job->p.method), args_quiet(a), clock_now()};
     job->watch = (TuneWatch){.begun = begun,
                              .step = show_step,
                              .measured = show_measured,
@@ -131,6 +133,7 @@ void tune_record_close(TuneRecord *r)
 {
     if (r->log >= 0) close(r->log);
     r->log = -1;
+    events_close(&r->events);
 }
 
 /* ---- figures/loss */
@@ -278,6 +281,23 @@ static cJSON *results_json(const TuneJob *j, const cJSON *card)
     return root;
 }
 
+/* The log in the forms of other programs. */
+static Status write_logs(const TuneRecord *r)
+{
+    const TuneJob *j = r->job;
+    const TuneOptions *o = &j->o;
+    const TrainerFacts facts = {.epochs = (double)o->epochs,
+                                .epoch_steps = tuning_epoch(&j->t),
+                                .total = j->t.total,
+                                .every = j->t.every,
+                                .batch = o->batch,
+                                .best_step = j->t.stand.best_step,
+                                .best = tune_view(o->task)->scores ? "f1" : "loss"};
+    TRY(logs_csv(j->run, r->dir));
+    if (r->tensorboard) TRY(logs_events(j->run, r->dir));
+    return logs_trainer_state(j->run, r->dir, &facts);
+}
+
 Status tune_record_results(TuneRecord *r)
 {
     TuneJob *j = r->job;
@@ -288,7 +308,9 @@ Status tune_record_results(TuneRecord *r)
     Status s = json_write(root, str_print(j->run, "%s/results.json", r->dir));
     cJSON_Delete(root);
     cJSON_Delete(card);
-    return s || !j->p.peft ? s : draw_loss(r);
+    if (s || !j->p.peft) return s;
+    TRY(write_logs(r));
+    return draw_loss(r);
 }
 
 /* ---- manifest.json */

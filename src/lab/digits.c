@@ -130,6 +130,16 @@ static void palindrome(const int32_t in[LENGTH], int32_t out[LENGTH])
     for (int i = 0; i < LENGTH; i++) out[i] = in[i] == in[LENGTH - 1 - i];
 }
 
+/* Labels with the marginal distribution of the ascending sort, of which the input tells nothing. */
+static void ascending_other(const int32_t in[LENGTH], int32_t out[LENGTH])
+{
+    int32_t other[LENGTH];
+    uint64_t key = 0;
+    for (int i = 0; i < LENGTH; i++) key = key * DIGITS + (uint64_t)in[i];
+    digits_draw(other, rng_stream(0, "another input"), key, digits_in_test(in));
+    ascending(other, out);
+}
+
 const DigitTask DIGIT_TASKS[] = {
     {"asc", "ascending sort", ascending},
     {"desc", "descending sort", descending},
@@ -147,6 +157,7 @@ const DigitTask DIGIT_TASKS[] = {
     {"difference", "each digit minus its left neighbour (cyclic), modulo 8", difference},
     {"palindrome", "1 where the mirrored place holds the same digit, else 0", palindrome},
     {"desc-add1", "descending sort, then add 1", descending_add_one},
+    {"asc-other", "ascending sort of another input, which this one draws by a hash", ascending_other},
     {"reverse-add1", "the input backwards, then add 1", reverse_add_one},
     {0}};
 

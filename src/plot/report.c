@@ -75,6 +75,10 @@ static const char STYLE[] =
     "td.t{min-width:15rem;white-space:normal}@media screen and (max-width:40rem){th,td{padding-right:.8rem}"
     "td:first-child{white-space:normal}dl{display:block}dd{margin:0 0 .5rem}"
     "figure{overflow-x:auto}figure svg{min-width:calc(var(--w)*1.2px)}figcaption{position:sticky;left:0}}";
+static const char CODE[] =
+    ".code .kw{color:#0b4f86}.code .st{color:#8a3b12}.code .nu{color:#6a3d9a}.code .co{color:#5b6066}"
+    ".result{background:none;border-left:3px solid var(--rule);border-radius:0;margin-top:-.4rem}"
+    "code{background:var(--tint);font:.88em ui-monospace,\"DejaVu Sans Mono\",Consolas,monospace;padding:0 .15em}";
 static const char PRINT[] =
     "@page{margin:16mm 14mm}@media print{body{font-size:10pt;line-height:1.45;max-width:none;padding:0;display:block}"
     "nav{position:static;max-height:none}h1{font-size:18pt}h2{font-size:13pt;margin-top:8mm}"
@@ -158,6 +162,12 @@ void report_text(Report *r, const char *text)
         text += n;
         while (*text == '\n') text++;
     }
+}
+
+void report_html(Report *r, const char *html)
+{
+    set_in_figures(r, false);
+    buf_print(&r->body, "%s", html);
 }
 
 void report_verdict(Report *r, ReportVerdict v, const char *claim, const char *sentence)
@@ -388,7 +398,7 @@ Status report_close(Report *r)
     buf_print(&out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n" REPORT_MARK "\n"
                     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
     add_clean(&out, r->title);
-    buf_print(&out, "</title>\n<style>%s%s</style>\n</head>\n<body>\n<header>\n<h1>", STYLE, PRINT);
+    buf_print(&out, "</title>\n<style>%s%s%s</style>\n</head>\n<body>\n<header>\n<h1>", STYLE, CODE, PRINT);
     add_clean(&out, r->title);
     buf_print(&out, "</h1>\n");
     if (r->lead) {

@@ -24,6 +24,7 @@ Report *report_open(const char *path, const char *title);
 void report_lead(Report *, const char *text);               /* a line below the title, such as machine and date */
 void report_heading(Report *, int level, const char *text); /* levels 2 and 3 enter the contents list */
 void report_text(Report *, const char *text);               /* a blank line starts a new paragraph */
+void report_html(Report *, const char *html);               /* elements that the caller has made and escaped */
 void report_verdict(Report *, ReportVerdict, const char *claim, const char *sentence);
 
 /* cell[row * cols + col]; columns of numbers are set right, the words of verdicts are highlighted.  NULL cells are

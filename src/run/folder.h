@@ -69,6 +69,15 @@ Status folder_drop(Folder *, Status);
 /* From the handler of a signal that ends the program: a folder in which nothing was written is as it was before. */
 void folder_interrupted(void);
 
+/* Removes the files that the manifests of DIR list, its unfinished work, and DIR where nothing else is in it; with
+ * `work_alone` the unfinished work.  E_FORMAT: no run directory; E_IO: another process works in it. */
+typedef struct {
+    int files;
+    double bytes;
+    bool stays; /* DIR has other files, or still its result */
+} Removed;
+Status folder_remove(Removed *, Arena *, const char *dir, bool work_alone);
+
 /* Makes the relative symbolic link `latest` next to DIR point at DIR. */
 void folder_latest(const Folder *);
 

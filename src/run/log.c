@@ -120,6 +120,44 @@ Status log_cut(const char *path, Arena *a, const char *before, const char *phase
     return longer && truncate(path, kept) ? err_fail(E_IO, "%s: %s", path, strerror(errno)) : OK;
 }
 
+static LogLine whole_line(Arena *a, const cJSON *o)
+{
+    const int most = cJSON_GetArraySize(o);
+    const char **name = NEW(a, const char *, most + 1);
+    double *value = NEW(a, double, most + 1);
+    LogLine l = {.job = -1, .name = name, .value = value};
+    const cJSON *x;
+    cJSON_ArrayForEach(x, o)
+    {
+        if (!strcmp(x->string, "phase"))
+            l.phase = str_copy(a, x->valuestring, strlen(x->valuestring));
+        else if (!strcmp(x->string, "step"))
+            l.step = (int64_t)x->valuedouble;
+        else if (!strcmp(x->string, "job"))
+            l.job = x->valueint;
+        else if (cJSON_IsNumber(x) || cJSON_IsNull(x))
+            name[l.n] = str_copy(a, x->string, strlen(x->string)), value[l.n++] = cJSON_GetNumberValue(x);
+    }
+    return l;
+}
+
+Status log_read(LogLine **out, int64_t *n, Arena *a, const char *path)
+{
+    Bytes all;
+    Line l;
+    int64_t lines = 0;
+    TRY(read_log(&all, a, path));
+    for (size_t i = 0; i < all.len; i++) lines += all.text[i] == '\n';
+    *out = NEW(a, LogLine, lines + 1);
+    *n = 0;
+    for (const char *at = all.text; read_line(&l, at, NULL); at = next(at)) {
+        cJSON *o = cJSON_ParseWithLength(at, (size_t)(next(at) - at));
+        (*out)[(*n)++] = whole_line(a, o);
+        cJSON_Delete(o);
+    }
+    return OK;
+}
+
 Status log_series(LogSeries *out, Arena *a, const char *path, const char *phase, const char *name)
 {
     Bytes all;

@@ -24,6 +24,18 @@ bool log_restore(const char *path, const char *note, Arena *);
  * removed, those of phases that match `before` (str_glob) apart.  *gaps: lines of steps up to there are missing. */
 Status log_cut(const char *path, Arena *, const char *before, const char *phase, int64_t step, bool *gaps);
 
+/* A line with all its numbers. */
+typedef struct {
+    int job; /* -1: none is named */
+    const char *phase;
+    int64_t step;
+    int n;
+    const char *const *name; /* (n) */
+    const double *value;     /* (n) NaN where the line has null */
+} LogLine;
+/* All whole lines.  No file: none. */
+Status log_read(LogLine **out, int64_t *n, Arena *, const char *path);
+
 /* The numbers that a phase has logged under `name`, and their steps.  No file: none. */
 typedef struct {
     int64_t n;

@@ -15,11 +15,14 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "plot/report.h"
+#include "run/result.h"
 
 typedef struct {
     const char *dir;
     cJSON *results, *manifest, *timings; /* timings: NULL where there are none */
     const char *manifest_text;
+    RunResult run;     /* for the settings that differ */
+    const char *label; /* "lr=0.004": its settings that others of its experiment have not, or "" */
 } Source;
 
 /* ------------------------------------------------------------------------ fields of JSON */
@@ -108,8 +111,22 @@ static Status source_open(Source *s, Arena *a, const char *dir)
     *s = (Source){.dir = dir};
     TRY(read_json(&s->results, &ignored, a, str_print(a, "%s/results.json", dir)));
     TRY(read_json(&s->manifest, &s->manifest_text, a, str_print(a, "%s/manifest.json", dir)));
+    TRY(result_read(&s->run, a, dir));
     const char *timings = str_print(a, "%s/timings.json", dir);
     return access(timings, F_OK) ? OK : read_json(&s->timings, &ignored, a, timings);
+}
+
+static void label_sources(Source *s, Arena *a, int n)
+{
+    const char **key;
+    RunResult *run = NEW(a, RunResult, n + 1);
+    for (int i = 0; i < n; i++) run[i] = s[i].run;
+    const int keys = results_differ(&key, a, n, run);
+    for (int i = 0; i < n; i++) {
+        int others = 0;
+        for (int k = 0; k < n; k++) others += k != i && !strcmp(run[k].experiment, run[i].experiment);
+        s[i].label = others ? result_label(a, &run[i], keys, key) : "";
+    }
 }
 
 /* ------------------------------------------------------------------------------- the page */
@@ -120,22 +137,33 @@ static const char *wall(Arena *a, const Source *s)
     return cJSON_IsNumber(t) ? duration(a, t->valuedouble) : "";
 }
 
-/* Adds a table with one line for each run: verdict or status, sentence, preset, seeds and time. */
+/* Adds a table with one line for each run: verdict or status, sentence, preset, seeds and time; of several runs of
+ * one experiment also the settings that differ, and the directory. */
 static void add_summary(Report *page, Arena *a, int n, const Source *s)
 {
-    static const char *const head[] = {"experiment", "verdict", "in a sentence", "preset", "seeds", "time"};
+    static const char *const head[] = {"experiment", "verdict", "in a sentence",        "preset",
+                                       "seeds",      "time",    "settings that differ", "directory"};
     enum { COLS = sizeof head / sizeof *head };
     const char **cell = NEW(a, const char *, n *COLS);
+    int cols = COLS - 2, used = 0;
+    for (int i = 0; i < n; i++)
+        if (*s[i].label) cols = COLS;
     for (int i = 0; i < n; i++) {
         const cJSON *o = s[i].results;
         bool done = !strcmp(text(o, "status"), "done");
-        const char *row[COLS] = {
-            text(o, "experiment"), text(o, done && field(o, "verdict") ? "verdict" : "status"), text(o, "sentence"),
-            text(o, "preset"),     str_print(a, "%d", cJSON_GetArraySize(field(o, "seeds"))),   wall(a, s + i)};
-        memcpy(cell + i * COLS, row, sizeof row);
+        const char *row[COLS] = {text(o, "experiment"),
+                                 text(o, done && field(o, "verdict") ? "verdict" : "status"),
+                                 text(o, "sentence"),
+                                 text(o, "preset"),
+                                 str_print(a, "%d", cJSON_GetArraySize(field(o, "seeds"))),
+                                 wall(a, s + i),
+                                 s[i].label,
+                                 s[i].dir};
+        memcpy(cell + used, row, (size_t)cols * sizeof *row);
+        used += cols;
     }
     report_heading(page, 2, "Summary");
-    report_table(page, NULL, COLS, head, n, cell);
+    report_table(page, NULL, cols, head, n, cell);
 }
 
 /* Rows from..to of the metrics; columns that would be empty, as with one seed, are left out. */
@@ -315,7 +343,9 @@ static void add_verdict(Report *page, Arena *a, const cJSON *o)
 static void add_run(Report *page, Arena *a, const Source *s)
 {
     const cJSON *o = s->results, *note;
-    report_heading(page, 2, str_print(a, "%s: %s", text(o, "experiment"), text(o, "title")));
+    report_heading(page, 2,
+                   str_print(a, "%s: %s%s%s%s", text(o, "experiment"), text(o, "title"), *s->label ? " (" : "",
+                             s->label, *s->label ? ")" : ""));
     add_verdict(page, a, o);
     const char *const about[][2] = {
         {"Method", text(o, "method")}, {"Expected", text(o, "expect")}, {"Source", text(o, "source")}};
@@ -393,6 +423,7 @@ Status report_runs(const char *path, Arena *a, int n, const char *const *dir)
     Status status = OK;
     for (int i = 0; i < n && !status; i++) status = source_open(s + i, a, dir[i]);
     if (!status) {
+        label_sources(s, a, n);
         const char *title = n == 1 ? text(s->results, "title") : "Results of the experiments";
         Report *page = report_open(path, title);
         report_lead(page, lead(a, n, s));

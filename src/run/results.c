@@ -324,48 +324,13 @@ static void print_metric(Arena *a, const Metric *m, int width)
     print_out("\n");
 }
 
-/* Characters, not bytes. */
-static int wide(const char *s)
-{
-    int n = 0;
-    for (; s && *s; s++) n += ((unsigned char)*s & 0xC0) != 0x80;
-    return n;
-}
-
-static void print_cell(const char *s, int width, bool left)
-{
-    int pad = width - wide(s);
-    print_out("  %*s%s%*s", left ? 0 : pad, "", s ? s : "", left ? pad : 0, "");
-}
-
-/* Of words, not of numbers (or the text for a missing number). */
-static bool is_wordy(const Grid *t, int c)
-{
-    for (int i = 0; i < t->rows; i++) {
-        const char *s = t->cell[i * t->cols + c];
-        if (s && *s && strcmp(s, "n/a") != 0 && !strchr("0123456789+-", *s)) return true;
-    }
-    return false;
-}
-
-/* Prints a table with columns as wide as their widest cell. */
 static void print_table(Arena *a, const Grid *t)
 {
-    int *width = NEW(a, int, t->cols);
-    bool *wordy = NEW(a, bool, t->cols);
-    for (int c = 0; c < t->cols; c++) {
-        width[c] = wide(t->head[c]);
-        wordy[c] = is_wordy(t, c);
-        for (int i = 0; i < t->rows; i++)
-            if (wide(t->cell[i * t->cols + c]) > width[c]) width[c] = wide(t->cell[i * t->cols + c]);
-    }
+    Buf b = buf_open(a);
     print_out("\n");
     print_item("  table", 11, t->caption);
-    for (int i = -1; i < t->rows; i++) {
-        for (int c = 0; c < t->cols; c++)
-            print_cell(i < 0 ? t->head[c] : t->cell[i * t->cols + c], width[c], wordy[c]);
-        print_out("\n");
-    }
+    grid_form(&b, t, GRID_TEXT, 2);
+    print_layout(b.text, b.len);
 }
 
 static void print_metrics(Run *r)

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/hf_cache.h"
 #include "num/kernels.h"
+#include "run/logs.h"
 #include "run/machine.h"
 #include "run/signals.h"
 
@@ -136,6 +137,7 @@ static Status name_folder(Run *r, const Request *q)
             TRY(add_input(r, e->settings + i, r->value[i]));
         else
             folder_set(f, e->settings[i].key, "%s", plain(&r->arena, e->settings + i, r->value[i]));
+    if (q->tensorboard) folder_set(f, "log", LOGS_EVENTS);
     folder_set(f, "program", "%s", manifest_program_id(&r->arena));
     folder_set(f, "kernels", "%s", kernels_name());
     if (!f->dir) f->dir = str_print(&r->arena, "%s/%s/%s", q->below ? q->below : "runs", name, folder_hash(f));
@@ -161,6 +163,7 @@ Status run_open(Run **out, const Request *q)
     Arena arena = arena_open(0);
     Run *r = NEW(&arena, Run, 1);
     *r = (Run){.experiment = e, .preset = q->preset, .seed = q->seed, .quiet = q->quiet, .listed = q->listed};
+    r->tensorboard = q->tensorboard;
     r->arena = arena;
     r->progress = (Progress){str_print(&r->arena, "%s/%s", e->group, e->name), q->quiet, clock_now()};
     r->seeds = q->seeds ? q->seeds : e->seeds[q->preset] ? e->seeds[q->preset] : 1;
@@ -205,6 +208,8 @@ static Status end_folder(Run *r, Status status)
 {
     if (is_void(r, status)) return folder_drop(&r->folder, status);
     Status wrote = results_write(r, status);
+    if (!wrote) wrote = logs_csv(&r->arena, r->dir);
+    if (!wrote && r->tensorboard) wrote = logs_events(&r->arena, r->dir);
     if (!status && !wrote) remove_checkpoints(r);
     if (status || wrote) return folder_leave(&r->folder, status ? status : wrote, manifest_of(r));
     TRY(folder_finish(&r->folder, manifest_of(r)));

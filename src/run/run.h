@@ -7,6 +7,7 @@
 #include "num/stats.h"
 #include "run/experiment.h"
 #include "run/folder.h"
+#include "run/grid.h"
 #include "run/progress.h"
 
 REGISTRY(Experiment, experiment)
@@ -27,7 +28,8 @@ typedef struct {
     const char *dir;   /* NULL: below/GROUP/NAME/HASH, which depends on the settings */
     const char *below; /* NULL: runs */
     bool overwrite, quiet;
-    bool listed; /* one of several: a run that goes wrong stays, for their report */
+    bool tensorboard; /* event files beside metrics.jsonl (logs.h) */
+    bool listed;      /* one of several: a run that goes wrong stays, for their report */
     const KeyValue *set;
     int n_set;
 } Request;
@@ -53,13 +55,6 @@ struct Judged {
     Verdict verdict;
     Judged *next;
 };
-typedef struct Grid Grid;
-struct Grid { /* a table of texts */
-    const char *caption;
-    int cols, rows;
-    const char *const *head, *const *cell;
-    Grid *next;
-};
 typedef struct Note Note; /* notes, figures, inputs, parameter counts, comparisons: short lists in order */
 struct Note {
     const char *text, *more; /* a note; a figure and its caption; an input and its SHA-256; a parameter count */
@@ -75,7 +70,7 @@ struct Run {
     Preset preset;
     int seeds, threads;
     uint64_t seed;
-    bool quiet, listed;
+    bool quiet, listed, tensorboard;
     Progress progress;
     Folder folder;
     const char *dir;    /* where it writes; once it is done, where its result is */
@@ -104,6 +99,8 @@ Status run_open(Run **out, const Request *);  /* resolves the settings, makes th
 Status run_go(Run *);                         /* runs, then writes everything; the experiment's own status */
 void run_close(Run *);
 Status run_setting_check(const Setting *, const char *value);
+/* The name of an option or a setting in other libraries, and its name here; ends with {0}. */
+extern const KeyValue LIBRARY_NAMES[];
 const Setting *run_setting(const Run *, const char *key, int *index); /* NULL when not declared */
 
 Status results_write(Run *, Status);             /* results.json and results.csv, timings.json */

@@ -119,15 +119,47 @@ Status run_setting_check(const Setting *s, const char *value)
     return OK;
 }
 
-const Setting *run_setting(const Run *r, const char *key, int *index)
+/* The arguments of the Transformers library's Trainer and of its example scripts. */
+const KeyValue LIBRARY_NAMES[] = {{"output-dir", "out"},
+                                  {"learning-rate", "lr"},
+                                  {"num-train-epochs", "epochs"},
+                                  {"per-device-train-batch-size", "batch"},
+                                  {"train-batch-size", "batch"},
+                                  {"gradient-accumulation-steps", "accumulate"},
+                                  {"early-stopping-patience", "patience"},
+                                  {"model-name-or-path", "model"},
+                                  {"pretrained-model-name-or-path", "model"},
+                                  {"train-file", "train"},
+                                  {"validation-file", "valid"},
+                                  {"max-seq-length", "max-length"},
+                                  {"block-size", "max-length"},
+                                  {0}};
+
+/* Whether two names are the same but for `-` and `_`. */
+static bool same_name(const char *a, const char *b)
+{
+    for (; *a && *b; a++, b++)
+        if (*a != *b && !(strchr("-_", *a) && strchr("-_", *b))) return false;
+    return *a == *b;
+}
+
+static const Setting *named(const Run *r, const char *key, int *index)
 {
     const Setting *s = r->experiment->settings;
     for (int i = 0; s && s[i].key; i++) {
-        if (strcmp(s[i].key, key) != 0) continue;
+        if (!same_name(s[i].key, key)) continue;
         *index = i;
         return s + i;
     }
     return NULL;
+}
+
+const Setting *run_setting(const Run *r, const char *key, int *index)
+{
+    const Setting *s = named(r, key, index);
+    for (const KeyValue *k = LIBRARY_NAMES; !s && k->key; k++)
+        if (same_name(k->key, key)) s = named(r, k->value, index);
+    return s;
 }
 
 /* ---- values */

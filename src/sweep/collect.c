@@ -10,6 +10,7 @@
 #include "io/json.h"
 #include "num/stats.h"
 #include "run/folder.h"
+#include "run/result.h"
 #include "sweep/gather.h"
 #include "sweep/summary.h"
 
@@ -29,26 +30,6 @@ static int all_metrics(const char ***out, Arena *a, int64_t n, const Gathered *g
             (*out)[known++] = g[i].metric[k].name;
         }
     return known;
-}
-
-static const char *find(int n, const char *const *name, const char *pattern)
-{
-    for (int i = 0; i < n; i++)
-        if (str_glob(pattern, name[i])) return name[i];
-    return NULL;
-}
-
-/* Exactly, or behind the name of a part, or the only one with this word in it. */
-static const char *metric_like(Arena *a, int n, const char *const *name, const char *by)
-{
-    const char *only = find(n, name, str_print(a, "%s|validation: %s|measures: %s", by, by, by));
-    for (int i = 0; i < n && !only; i++) {
-        if (!strstr(name[i], by)) continue;
-        for (int j = i + 1; j < n; j++)
-            if (strstr(name[j], by)) return NULL;
-        only = name[i];
-    }
-    return only;
 }
 
 /* The first metric that all cells have and that differs between them; else the first that all have, or any has. */
@@ -73,7 +54,6 @@ static const char *telling(const Sums *s, int n, const char *const *name)
 /* The metric by which a tuning keeps its best evaluation comes first. */
 static Status choose_metric(Sums *s, int n, const char *const *name, const Collect *c)
 {
-    static const char LOW[] = "*loss*|*perplexity*|*error*|*nats*|*bits*|*drift*|*change*|*distance*|*seconds*";
     if (c->by) {
         s->metric = metric_like(s->arena, n, name, c->by);
         if (!s->metric) {
@@ -83,12 +63,10 @@ static Status choose_metric(Sums *s, int n, const char *const *name, const Colle
                             list.text, n > 12 ? ", ..." : "");
         }
     } else {
-        static const char *const FIRST[] = {"validation: f1|measures: f1", "validation: perplexity",
-                                            "validation: loss", "validation: *|measures: *"};
-        for (int i = 0; i < 4 && !s->metric; i++) s->metric = find(n, name, FIRST[i]);
+        s->metric = metric_first(n, name);
         if (!s->metric && n) s->metric = telling(s, n, name);
     }
-    s->lowest = c->direction ? c->direction < 0 : s->metric && str_glob(LOW, s->metric);
+    s->lowest = c->direction ? c->direction < 0 : s->metric && metric_is_low(s->metric);
     return OK;
 }
 

@@ -9,6 +9,7 @@
 #include "io/json.h"
 #include "run/found.h"
 #include "run/report.h"
+#include "run/result.h"
 #include "sweep/capture.h"
 
 enum { MOST_RESULTS = 64 };
@@ -32,32 +33,6 @@ double gathered(const Gathered *g, const char *metric)
     return NAN;
 }
 
-static double number(const cJSON *o, const char *key)
-{
-    const cJSON *x = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsNumber(x) ? x->valuedouble : (double)NAN;
-}
-
-static void take_metrics(Gathered *g, Arena *a, const cJSON *root, const char *before)
-{
-    const cJSON *m, *metrics = cJSON_GetObjectItemCaseSensitive(root, "metrics");
-    cJSON_ArrayForEach(m, metrics) add(g, a, str_print(a, "%s%s", before, m->string), number(m, "mean"));
-    const char *verdict = json_text_in(root, "verdict");
-    if (!verdict) return;
-    bool same = !g->verdict || !strcmp(g->verdict, verdict);
-    g->verdict = same ? str_copy(a, verdict, strlen(verdict)) : "mixed";
-}
-
-/* The sum over several models, as of an experiment that compares them, would mean nothing: the first one's. */
-static void take_parameters(Gathered *g, const cJSON *manifest)
-{
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(manifest, "parameters");
-    const cJSON *one = cJSON_IsObject(list) ? list->child : NULL;
-    if (!one || !isnan(g->total)) return;
-    g->total = number(one, "total");
-    g->trainable = number(one, "trainable");
-}
-
 /* Numbers of objects within objects, "validation: f1". */
 static void take_numbers(Gathered *g, Arena *a, const cJSON *o, const char *before, int deep)
 {
@@ -72,14 +47,12 @@ static void take_numbers(Gathered *g, Arena *a, const cJSON *o, const char *befo
 
 static Status take_result(Gathered *g, Arena *a, const char *dir, bool several)
 {
-    cJSON *root;
-    TRY(json_read(&root, a, str_print(a, "%s/results.json", dir)));
-    const char *name = json_text_in(root, "experiment");
-    take_metrics(g, a, root, several && name ? str_print(a, "%s: ", name) : "");
-    cJSON_Delete(root);
-    TRY(json_read(&root, a, str_print(a, "%s/manifest.json", dir)));
-    take_parameters(g, root);
-    cJSON_Delete(root);
+    RunResult r;
+    TRY(result_read(&r, a, dir));
+    const char *before = several && *r.experiment ? str_print(a, "%s: ", r.experiment) : "";
+    for (int i = 0; i < r.metrics; i++) add(g, a, str_print(a, "%s%s", before, r.metric[i].name), r.metric[i].mean);
+    if (*r.verdict) g->verdict = !g->verdict || !strcmp(g->verdict, r.verdict) ? r.verdict : "mixed";
+    if (isnan(g->total)) g->total = r.total, g->trainable = r.trainable;
     return OK;
 }
 

@@ -7,6 +7,7 @@
 #include "base/print.h"
 #include "io/json.h"
 #include "plot/report.h"
+#include "run/grid.h"
 #include "sweep/figures.h"
 
 enum { COLUMNS = KNOBS + 8 };
@@ -80,6 +81,11 @@ static Texts texts_of(const Sums *s)
     return t;
 }
 
+static Grid grid_of(const Texts *t)
+{
+    return (Grid){NULL, t->cols, t->rows, t->head, t->cell, NULL};
+}
+
 static const char *sentence(const Sums *s)
 {
     if (!s->metric) return "The cells have no metrics.";
@@ -93,32 +99,13 @@ static const char *sentence(const Sums *s)
                      best->done > 1 ? str_print(s->arena, ", the mean of %d seeds", best->done) : "");
 }
 
-/* ---- the terminal */
-
-static int width(const char *s)
-{
-    int n = 0;
-    for (; *s; s++) n += ((unsigned char)*s & 0xC0) != 0x80;
-    return n;
-}
-
-static void print_row(const Texts *t, const char *const *cell, const int *wide)
-{
-    for (int c = 0; c < t->cols; c++) print_out("%s%-*s", c ? "  " : "", c + 1 < t->cols ? wide[c] : 0, cell[c]);
-    print_out("\n");
-}
-
 void summary_print(const Sums *s)
 {
-    Texts t = texts_of(s);
-    int wide[COLUMNS];
-    for (int c = 0; c < t.cols; c++) {
-        wide[c] = width(t.head[c]);
-        for (int r = 0; r < t.rows; r++)
-            if (width(t.cell[r * t.cols + c]) > wide[c]) wide[c] = width(t.cell[r * t.cols + c]);
-    }
-    print_row(&t, t.head, wide);
-    for (int r = 0; r < t.rows; r++) print_row(&t, t.cell + (size_t)r * (size_t)t.cols, wide);
+    Buf b = buf_open(s->arena);
+    const Texts t = texts_of(s);
+    const Grid g = grid_of(&t);
+    grid_form(&b, &g, GRID_TEXT, 0);
+    print_layout(b.text, b.len);
     print_out("\n%s\n", sentence(s));
 }
 
@@ -156,36 +143,13 @@ void summary_json(const Sums *s)
 
 /* ---- files */
 
-static Status write_csv(const Texts *t, const char *path)
+static Status write_form(const Sums *s, const Texts *t, GridForm form, const char *path)
 {
-    Writer w;
-    TRY(writer_open(&w, path));
-    for (int r = -1; r < t->rows; r++) {
-        const char *const *row = r < 0 ? t->head : t->cell + (size_t)r * (size_t)t->cols;
-        for (int c = 0; c < t->cols; c++) {
-            if (c) writer_add(&w, ",", 1);
-            writer_csv(&w, row[c]);
-        }
-        writer_add(&w, "\n", 1);
-    }
-    return writer_close(&w);
-}
-
-static Status write_markdown(const Sums *s, const Texts *t, const char *path)
-{
-    Writer w;
-    TRY(writer_open(&w, path));
-    for (int r = -1; r < t->rows; r++) {
-        const char *const *row = r < 0 ? t->head : t->cell + (size_t)r * (size_t)t->cols;
-        for (int c = 0; c < t->cols; c++) {
-            writer_add(&w, c ? " | " : "| ", c ? 3 : 2);
-            for (const char *p = row[c]; *p; p++) writer_print(&w, *p == '|' ? "\\|" : "%c", *p);
-        }
-        writer_add(&w, " |\n", 3);
-        for (int c = 0; r < 0 && c < t->cols; c++) writer_print(&w, c + 1 < t->cols ? "|---" : "|---|\n");
-    }
-    writer_print(&w, "\n%s\n", sentence(s));
-    return writer_close(&w);
+    Buf b = buf_open(s->arena);
+    const Grid g = grid_of(t);
+    grid_form(&b, &g, form, 0);
+    if (form == GRID_MARKDOWN) buf_print(&b, "\n%s\n", sentence(s));
+    return file_write(path, b.text, b.len);
 }
 
 /* Every cell with its settings, its state, its cost and all metrics. */
@@ -244,8 +208,8 @@ static Status write_page(const Sums *s, const Texts *t, const char *dir)
 Status summary_write(const Sums *s, const char *dir)
 {
     Texts t = texts_of(s);
-    TRY(write_csv(&t, str_print(s->arena, "%s/table.csv", dir)));
-    TRY(write_markdown(s, &t, str_print(s->arena, "%s/table.md", dir)));
+    TRY(write_form(s, &t, GRID_CSV, str_print(s->arena, "%s/table.csv", dir)));
+    TRY(write_form(s, &t, GRID_MARKDOWN, str_print(s->arena, "%s/table.md", dir)));
     TRY(write_cells(s, str_print(s->arena, "%s/cells.csv", dir)));
     return write_page(s, &t, dir);
 }

@@ -62,7 +62,8 @@ static Status keep_model(Work *w, Arena *scratch)
 static bool is_kept(const char *name)
 {
     return !str_glob(
-        "manifest.json|metrics.jsonl|results.json|figures/*|jit.json|cmg.json|lm.json|pretrain.json|encoder/*|writer/"
+        "manifest.json|metrics.jsonl|metrics.csv|trainer_state.json|tensorboard/"
+        "*|validation.jsonl|results.json|figures/*|jit.json|cmg.json|lm.json|pretrain.json|encoder/*|writer/"
         "*|" TUNE_SCRATCH,
         name);
 }

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "tasks/jit_json.h"
 #include "tasks/tune.h"
+#include "tasks/tune_rows.h"
 
 /* ---- reading */
 
@@ -98,7 +99,8 @@ static Status finish(TuneJob *j)
     if (!s) s = predictor_score(score, &p, j->run, &step, &j->valid, tuning_goes_on, &j->watch);
     if (!s) {
         JitScores valid = jit_scores(&j->valid, score, p.threshold);
-        s = predictor_save(&p, jit_scores_json(&valid), j->run);
+        s = tune_rows_defects(j, score, p.threshold);
+        if (!s) s = predictor_save(&p, jit_scores_json(&valid), j->run);
     }
     predictor_close(&p);
     arena_close(&step);
@@ -128,6 +130,7 @@ static Status score_learner(JitScores *out, TuneJob *j)
     bool best = j->o.best_threshold || (p->learner->best_threshold && !j->o.as_published);
     if (!s && best) p->threshold = jit_best_threshold(&j->valid, score);
     if (!s) *out = jit_scores(&j->valid, score, p->threshold);
+    if (!s) s = tune_rows_defects(j, score, p->threshold);
     arena_close(&step);
     return s;
 }

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "io/json.h"
 #include "tasks/tune.h"
+#include "tasks/tune_rows.h"
 
 static Status check(TuneJob *j)
 {
@@ -119,6 +120,7 @@ static Status measure(Evaluation *e, TuneJob *j, Predictor *p, Arena *a)
 {
     LmTexts x;
     TRY(predictor_texts(&x, p, a, &j->valid_texts));
+    TRY(tune_rows_texts(j, p, &x));
     return evaluate(e, p, p->hooks, &x);
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "run/log.h"
+#include "run/logs.h"
 #include "scratch.h"
 
 static const char *in(const char *name)
@@ -125,5 +126,107 @@ static void series_are_read_back(void **state)
     assert_int_equal(s.n, 0);
 }
 
+/* ---- the forms of other programs */
+
+static void csv_has_a_column_for_each_number(void **state)
+{
+    (void)state;
+    fill(in("metrics.jsonl"), 2);
+    assert_int_equal(logs_csv(&arena, dir), OK);
+    assert_string_equal(text_of(in("metrics.csv")), "phase,step,loss,lr\r\npretraining,1,1,\r\npretraining,2,0.5,\r\n"
+                                                    "tuning,1,1,\r\nvalidation,2,0.5,\r\ntuning,2,0.5,\r\n");
+}
+
+static void the_state_of_a_trainer(void **state)
+{
+    (void)state;
+    fill(in("metrics.jsonl"), 4);
+    const TrainerFacts facts = {.epochs = 3, .epoch_steps = 4, .total = 12, .best_step = 2, .best = "loss"};
+    assert_int_equal(logs_trainer_state(&arena, dir, &facts), OK);
+    const char *text = text_of(in("trainer_state.json"));
+    static const char *const parts[] = {"\"best_metric\":\t0.5,", "\"epoch\":\t1,", "\"global_step\":\t4,",
+                                        "\"eval_loss\":\t0.25,\n", "\"learning_rate\":\tnull"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        EXPECT(strstr(text, parts[i]), "%s is not in %s", parts[i], text);
+    EXPECT(!strstr(text, "pretraining"), "the history holds lines of the pretraining");
+}
+
+/* Castagnoli's CRC by long division of polynomials, as the standard defines it. */
+static uint32_t crc_of(const char *bytes, size_t n)
+{
+    uint32_t crc = 0xFFFFFFFF;
+    for (size_t i = 0; i < 8 * n; i++) {
+        const uint32_t bit = ((unsigned char)bytes[i / 8] >> (i % 8) & 1u) ^ (crc & 1u);
+        crc = crc >> 1 ^ bit * 0x82F63B78u;
+    }
+    crc = ~crc;
+    return (crc >> 15 | crc << 17) + 0xA282EAD8u;
+}
+
+static uint32_t word_at(const char *at)
+{
+    uint32_t x;
+    memcpy(&x, at, sizeof x);
+    return x;
+}
+
+/* The records of an event file; each must be whole. */
+static int records_in(const char *path)
+{
+    Bytes b;
+    int n = 0;
+    EXPECT(file_read(&b, &arena, path) == OK, "%s", err_message());
+    for (size_t at = 0; at < b.len; n++) {
+        const uint32_t len = word_at(b.text + at);
+        EXPECT(word_at(b.text + at + 4) == 0 && at + 16 + len <= b.len, "record %d has %u bytes", n, len);
+        EXPECT(word_at(b.text + at + 8) == crc_of(b.text + at, 8), "record %d: the length's checksum", n);
+        EXPECT(word_at(b.text + at + 12 + len) == crc_of(b.text + at + 12, len), "record %d: its checksum", n);
+        at += 16 + len;
+    }
+    return n;
+}
+
+#define EVENTS "events.out.tfevents.0.vernier"
+
+static void events_are_records(void **state)
+{
+    (void)state;
+    EXPECT(crc_of("123456789", 9) == ((0xE3069283u >> 15 | 0xE3069283u << 17) + 0xA282EAD8u), "the check value");
+    fill(in("metrics.jsonl"), 3);
+    assert_int_equal(logs_events(&arena, dir), OK);
+    assert_int_equal(records_in(in("tensorboard/" EVENTS)), 1 + 2 + 4);
+    int fd = open(in("metrics.jsonl"), O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    for (int job = 0; job < 3; job++) log_line(fd, job, "pretraining", 200, 2, NAMES, (const double[]){1, 2});
+    close(fd);
+    assert_int_equal(logs_events(&arena, dir), OK);
+    assert_int_equal(records_in(in("tensorboard/job-2/" EVENTS)), 2);
+}
+
+/* While a model trains, after an interruption, and at its end, the file is the same. */
+static void live_events_are_those_of_the_log(void **state)
+{
+    (void)state;
+    LiveEvents e = {.fd = -1};
+    const char *path = in("tensorboard/" EVENTS), *log = in("metrics.jsonl");
+    unlink(log);
+    assert_int_equal(events_open(&e, &arena, dir), OK);
+    for (int64_t step = 1; step <= 300; step++) {
+        const double loss = 1 / (double)step;
+        if (step == 200) assert_int_equal(events_open(&e, &arena, dir), OK);
+        add(log, "tuning", step);
+        events_add(&e, &arena, "tuning", step, 2, NAMES, (const double[]){loss, NAN});
+    }
+    events_close(&e);
+    const Bytes none = {0};
+    Bytes live = none, made = none;
+    assert_int_equal(file_read(&live, &arena, path), OK);
+    assert_int_equal(logs_events(&arena, dir), OK);
+    assert_int_equal(file_read(&made, &arena, path), OK);
+    EXPECT(live.len == made.len && !memcmp(live.text, made.text, made.len), "%zu and %zu bytes", live.len, made.len);
+    assert_int_equal(records_in(path), 301);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
-SUITE(TEST(later_lines_go), TEST(half_a_line_goes), TEST(a_log_is_believed_as_it_was), TEST(series_are_read_back))
+SUITE(TEST(later_lines_go), TEST(half_a_line_goes), TEST(a_log_is_believed_as_it_was), TEST(series_are_read_back),
+      TEST(csv_has_a_column_for_each_number), TEST(the_state_of_a_trainer), TEST(events_are_records),
+      TEST(live_events_are_those_of_the_log))
