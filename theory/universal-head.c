@@ -584,7 +584,7 @@ static const Setting SETTINGS[] = {
 static const Experiment UNIVERSAL_HEAD = {
     .group = "theory",
     .name = "universal-head",
-    .title = "A prefixed head is a look-up table of any function, and nothing more",
+    .title = "A prefixed head is a look-up table, and sees other tokens as a set",
     .claim =
         "One fixed attention head comes as near to each of four functions on a circle and a sphere as its prefix is "
         "long; without positions in its keys no prefix lets it reverse three tokens, since it reads them as a set.",

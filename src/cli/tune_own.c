@@ -29,6 +29,16 @@ static void print_interval(const cJSON *intervals, const char *key)
         print_out("  %20s", "");
 }
 
+/* Sentences on the virtual tokens, where the method has some. */
+static void print_theory(const cJSON *v)
+{
+    const cJSON *theory = cJSON_GetObjectItemCaseSensitive(v, "theory"), *one;
+    if (!theory) return;
+    print_out("\nWhat the theory says about this run\n");
+    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(theory, "sentences")) if (cJSON_IsString(one))
+        print_item("-", 2, one->valuestring);
+}
+
 static Status print_own(const TuneJob *j, const cJSON *v, const cJSON *card, const char *path)
 {
     (void)card;
@@ -51,6 +61,7 @@ static Status print_own(const TuneJob *j, const cJSON *v, const cJSON *card, con
         }
         print_out("\n");
     }
+    print_theory(v);
     return OK;
 }
 

@@ -278,6 +278,15 @@ static const char *sentence(const TuneJob *j, const cJSON *card)
     return str_print(j->run, "%s%s.", tune_view(j->o.task)->sentence(j, validation), trained);
 }
 
+/* Sentences of the card on the run. */
+static cJSON *notes_of(const cJSON *card)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(card, "validation");
+    const cJSON *theory = cJSON_GetObjectItemCaseSensitive(v, "theory");
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(theory, "sentences");
+    return list ? cJSON_Duplicate(list, true) : cJSON_CreateArray();
+}
+
 /* The results of a tuning in the form of an experiment's, for reports. */
 static cJSON *results_json(const TuneJob *j, const cJSON *card)
 {
@@ -295,7 +304,7 @@ static cJSON *results_json(const TuneJob *j, const cJSON *card)
     add_metrics(root, j, card);
     cJSON_AddArrayToObject(root, "comparisons");
     cJSON *figures = cJSON_AddArrayToObject(root, "figures"), *one = cJSON_CreateObject();
-    cJSON_AddArrayToObject(root, "notes");
+    cJSON_AddItemToObject(root, "notes", notes_of(card));
     cJSON_AddStringToObject(one, "name", "loss");
     cJSON_AddStringToObject(one, "caption", "Training loss, as the mean of equal numbers of steps, and evaluations.");
     if (j->p.peft)

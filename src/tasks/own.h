@@ -88,9 +88,24 @@ typedef struct {
 } OwnModel;
 void own_model_open(OwnModel *, Model *, const OwnPlan *);
 void own_model_show(OwnModel *, const OwnSet *, const OwnTexts *);
+/* A batch of the set shown as the model reads it: with its token types, and on the encoder's side of two stacks. */
+Batch own_batch(const OwnModel *, Arena *, const Batch *);
 int own_outputs(const OwnPlan *); /* logits of a row: the classes, or 1 */
 BatchLossFn own_loss;             /* user: OwnModel * */
 BatchWeighFn own_weigh;
+/* Norms of the gradient of the loss on a few examples of the set shown, without dropout. */
+typedef struct {
+    double method, head;
+} OwnGradients;
+void own_gradients(OwnGradients *, OwnModel *, const Hooks *); /* own_attention.c */
+/* What virtual tokens do in the layers that have some, on a few examples of the set shown (own_attention.c). */
+typedef struct {
+    int layers;
+    double *of_layer;    /* (layers) the share of the attention that they take, mean over heads and queries */
+    double mass;         /* its mean */
+    int64_t most, bound; /* directions in which they add to a layer: the most found, and at most possible */
+} OwnAttention;
+Status own_attention(OwnAttention *, Arena *, OwnModel *, Hooks *);
 /* The logits (n, outputs) of the set shown.  `each`, when not NULL, may stop by returning false: E_INTERRUPT. */
 Status own_logits(double *out, OwnModel *, const Hooks *, Arena *step, bool (*each)(int64_t done, void *),
                   void *user);

@@ -35,15 +35,20 @@ static const int32_t *types_of(const OwnModel *o, Arena *a, const Batch *x)
     return type;
 }
 
-/* The text goes to the encoder where there are two stacks. */
-static Var *outputs(OwnModel *o, Pass *p, const Batch *x)
+Batch own_batch(const OwnModel *o, Arena *a, const Batch *x)
 {
     Batch y = *x;
-    y.type = types_of(o, tape_arena(p->tape), x);
+    y.type = types_of(o, a, x);
     if (o->model->arch->encode) {
         y.src = x->ids, y.s = x->t, y.src_len = x->len;
-        y.ids = y.len = NULL;
+        y.ids = y.len = NULL, y.t = 0;
     }
+    return y;
+}
+
+static Var *outputs(OwnModel *o, Pass *p, const Batch *x)
+{
+    Batch y = own_batch(o, tape_arena(p->tape), x);
     return model_classes(o->model, p, &y);
 }
 

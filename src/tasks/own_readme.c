@@ -88,6 +88,15 @@ static void put_scores(Buf *b, const TuneJob *j, const cJSON *v)
     buf_print(b, "\n");
 }
 
+static void put_theory(Buf *b, const cJSON *v)
+{
+    const cJSON *theory = cJSON_GetObjectItemCaseSensitive(v, "theory"), *one;
+    if (!theory) return;
+    buf_print(b, "\n## What the theory says about this run\n\n");
+    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(theory, "sentences"))
+        buf_print(b, "- %s\n", one->valuestring);
+}
+
 /* ---- data and settings */
 
 static void put_file(Buf *b, const char *what, const char *path, int64_t rows)
@@ -164,6 +173,7 @@ Status tune_own_readme(const TuneJob *j, const cJSON *validation)
     Buf b = buf_open(j->run);
     put_head(&b, j);
     put_scores(&b, j, validation);
+    put_theory(&b, validation);
     put_data(&b, j);
     put_settings(&b, j);
     put_loading(&b, j);

@@ -85,8 +85,9 @@ struct TuneJob {
     LmSet train_texts, valid_texts;
     OwnSet own_train, own_valid; /* the user's own tasks */
     OwnTexts own_texts, own_valid_texts;
-    int own_measure; /* index of the one that chooses */
-    Bytes *plain;    /* (n_plain) texts that a small model is begun with; NULL: those of the commits */
+    OwnGradients own_gradients[2]; /* before and after the training */
+    int own_measure;               /* index of the one that chooses */
+    Bytes *plain;                  /* (n_plain) texts that a small model is begun with; NULL: those of the commits */
     int64_t n_plain;
     Evaluation untuned; /* lm: the model as it was, on the validation texts */
     bool resume;
@@ -123,6 +124,9 @@ Status tune_train(TuneJob *, double lr); /* the best parameters, then the draft 
 Status tune_own_check(TuneJob *);
 Status tune_own_read(TuneJob *);
 Status tune_own_make(TuneJob *);
+/* own_theory.c: what the theory says about virtual tokens, into out's member "theory"; nothing for other methods. */
+Status own_theory(cJSON *out, const TuneJob *, Predictor *, const OwnTexts *, const Scores *, const cJSON *baselines,
+                  Arena *);
 Status tune_own_readme(const TuneJob *, const cJSON *validation); /* own_readme.c: DIR/README.md */
 
 /* ---- tune_files.c */

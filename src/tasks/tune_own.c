@@ -306,10 +306,11 @@ static Status measures(cJSON *out, TuneJob *j, Predictor *p, Arena *a)
     cJSON *baselines = cJSON_AddObjectToObject(out, "baselines");
     OwnPredictions other = own_ignorant(a, &p->own, &j->own_train, j->own_valid.n);
     add_baseline(baselines, j, a, p->own.classes ? "most frequent class" : "mean", &other);
-    if (p->own.kind->target != OWN_CLASSES) return OK;
-    TRY(own_words(&other, a, &p->own, &j->own_train, &j->own_valid));
-    add_baseline(baselines, j, a, "words", &other);
-    return OK;
+    if (p->own.kind->target == OWN_CLASSES) {
+        TRY(own_words(&other, a, &p->own, &j->own_train, &j->own_valid));
+        add_baseline(baselines, j, a, "words", &other);
+    }
+    return own_theory(out, j, p, &x, &s, baselines, a);
 }
 
 /* The predictor's files are read back once before anything relies on them. */
@@ -338,6 +339,8 @@ Status tune_own_make(TuneJob *j)
     TRY(tuning_attach_messages(&j->t));
     TRY(train_lacking(j));
     TRY(prepare(j));
+    own_gradients(&j->own_gradients[0], &j->p.o, j->p.hooks);
     TRY(tune_train(j, peft_lr(j->p.peft, !strcmp(j->p.model, j->p.task->base))));
+    own_gradients(&j->own_gradients[1], &j->p.o, j->p.hooks);
     return finish(j);
 }

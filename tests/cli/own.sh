@@ -81,6 +81,13 @@ expect 3 "bad.jsonl:2: 'text' is an object, expected a text" 'an object for a te
     result $? '... which names its classes'
     expect 0 '^accuracy' '... and is read back' predict "$t/full" "$t/train.csv"
 
+    for method in prefix prompt; do
+        expect 0 '^- The 4 virtual tokens take [0-9.]+ % of the attention' "what the theory says about a $method" \
+            $stars $small --epochs 1 --method $method --options length=4 --out "$t/$method"
+        grep -Eq 'directions? of at most [0-9]' "$t/$method/README.md" && grep -q 'norm of their gradient' "$t/$method/results.json"
+        result $? '... is in the card and in the results'
+    done
+
     # ---- pairs and numbers
     expect 0 '^MCC' 'pairs, from a table with tabs' tune --task pair --train "$t/pairs.tsv" --text-column first \
         --text-pair-column second --label-column same $small --epochs 2 --out "$t/pairs"
