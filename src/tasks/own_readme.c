@@ -145,12 +145,22 @@ static void put_settings(Buf *b, const TuneJob *j)
 
 /* ---- loading */
 
+/* One linear layer on the decoder's last state, as CodeT5 classifies: transformers' T5 has two layers there. */
+static bool has_other_head(const Model *m)
+{
+    return m->arch->encode && param_find(m->params, "classifier.weight");
+}
+
 static void put_loading(Buf *b, const TuneJob *j)
 {
     const Predictor *p = &j->p;
     const char *base = j->o.model ? base_of(j) : str_print(j->run, "DIR/%s", base_of(j));
     bool whole = predictor_whole(p->peft);
     buf_print(b, "\n## Use\n\n`vernier predict DIR FILE` reads this folder, DIR.");
+    if (has_other_head(p->net)) {
+        buf_print(b, "  transformers has another classification head for this family, so only vernier loads it.\n");
+        return;
+    }
     if (!whole && !is_hf(j)) {
         buf_print(b, "  PEFT has no place for this method, so only vernier loads the adapter.\n");
         return;
