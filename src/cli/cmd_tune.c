@@ -399,7 +399,7 @@ static const Command TUNE = {
         "of "
         "--max-length tokens.  vernier generate MODEL --adapter DIR writes with the adapter.",
     .example = "vernier tune --task classify --train r.csv --text-column text --label-column y "
-               "--model minilm --out r\n"
+               "--model m --out r\n"
                "  vernier tune --task jit --train commits.jsonl --method words --out baseline\n"
                "  vernier tune --task jit --train commits.jsonl --model codebert --options rank=8 --out defects\n"
                "  vernier tune --task cmg --train commits.jsonl --model codet5-small --out writer\n"
