@@ -398,8 +398,8 @@ static const Command TUNE = {
         "each text, conversations are rendered by the model's own chat template, and a plain text is cut into blocks "
         "of "
         "--max-length tokens.  vernier generate MODEL --adapter DIR writes with the adapter.",
-    .example = "vernier tune --task classify --train reviews.csv --text-column review --label-column stars "
-               "--model minilm --out stars\n"
+    .example = "vernier tune --task classify --train r.csv --text-column text --label-column y "
+               "--model m --out r\n"
                "  vernier tune --task jit --train commits.jsonl --method words --out baseline\n"
                "  vernier tune --task jit --train commits.jsonl --model codebert --options rank=8 --out defects\n"
                "  vernier tune --task cmg --train commits.jsonl --model codet5-small --out writer\n"

@@ -59,7 +59,7 @@ static const Command NOTEBOOK = {
         "jupyter-c-kernel does. Cells run in one folder and share the files below it. A line of output 'Figure "
         "PATH.png: caption' shows that picture. The notebook has nbformat 4.5 and the kernel C.",
     .example = "vernier notebook --out out notebooks-c/01-tensor.c\n"
-               "vernier notebook --out out --overwrite --against notebooks-c/01-tensor.ipynb notebooks-c/01-tensor.c",
+               "vernier notebook --out o --overwrite --against notebooks-c/01-tensor.ipynb notebooks-c/01-tensor.c",
     .options = OPTIONS,
     .least = 1,
     .most = 1,
