@@ -26,9 +26,8 @@ static Status cell(Arena *run)
     printf("%lld parameters\n", (long long)params_count(model->params, NULL, false));
     TRY(sort_train(model, NULL, ASCENDING, 600, 3e-3, 1, (Tensor){0}));
     Evaluation up = sort_score(model, NULL, ASCENDING), down = sort_score(model, NULL, DESCENDING);
-    printf("ascending:  %3.0f %% of 500 new sequences are sorted without a mistake\n",
-           100 * up.exact);
-    printf("descending: %3.0f %%\n", 100 * down.exact);
+    printf("ascending:  a share of %.1f of 500 new sequences has no mistake\n", up.exact);
+    printf("descending: %.1f\n", down.exact);
     TRY(expect(up.exact > 0.9, "the model sorts in ascending order"));
     TRY(expect(down.exact < 0.01, "and not in descending order"));
     return model_save(model, "run/sort/model");
@@ -100,9 +99,9 @@ static Status cell(Arena *run)
         TRY(sort_train(model, hooks, DESCENDING, STEPS, ARM[k].lr, 2, line[k].y));
         Evaluation score = sort_score(model, hooks, DESCENDING);
         exact[k] = score.exact, last[k] = score.loss;
-        printf("%-8s %4lld parameters: loss %.2f, digits right %.0f %%, sequences right %.0f %%\n",
+        printf("%-8s %4lld parameters: loss %.1f, share of digits right %.1f, of sequences %.1f\n",
                ARM[k].title, (long long)params_count(model->params, NULL, true), score.loss,
-               100 * score.accuracy, 100 * score.exact);
+               score.accuracy, score.exact);
         arena_close(&arena);
     }
     TRY(expect(exact[0] > 0.5, "LoRA sorts most sequences in the new order"));

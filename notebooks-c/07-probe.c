@@ -34,7 +34,7 @@ static Status cell(Arena *run)
     params_train(model->params, "*", true);
     TRY(sort_train(model, NULL, ASCENDING, 500, 3e-3, 1, (Tensor){0}));
     Evaluation score = sort_score(model, NULL, ASCENDING);
-    printf("%.0f %% of new sequences are sorted\n", 100 * score.exact);
+    printf("a share of %.1f of new sequences is sorted\n", score.exact);
     TRY(expect(score.exact > 0.8, "the model sorts"));
     return model_save(model, "run/probe/trained");
 }
@@ -189,12 +189,12 @@ static Status cell(Arena *run)
             TRY(accuracy(&score[s][l], d));
             tensor_set(bar[s].y, l, score[s][l]);
         }
-        printf("%-12s  embedding %4.1f %%  layer 0 %4.1f %%  layer 1 %4.1f %%\n", NAME[s],
-               score[s][0], score[s][1], score[s][2]);
+        printf("%-12s  embedding %.2f  layer 0 %.2f  layer 1 %.2f\n", NAME[s], score[s][0] / 100,
+               score[s][1] / 100, score[s][2] / 100);
     }
     set_labels(trained, &batch, false);
     double base = majority(trained);
-    printf("%-12s  %4.1f %%\n", "majority", base);
+    printf("%-12s  %.2f\n", "majority", base / 100);
 
     TRY(expect(score[0][2] > 95,
                "the smallest digit can be read off the trained model's last layer"));

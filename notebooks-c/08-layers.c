@@ -31,8 +31,8 @@ static Status tune(Arena *run, const char *method, const char *options, double l
     Evaluation before = sort_score(model, hooks, DESCENDING);
     if (peft->merge) TRY(peft->merge(model, &config));
     Evaluation merged = sort_score(model, NULL, DESCENDING);
-    printf("%-4s %5lld parameters: %.0f %% of sequences in descending order\n", method,
-           (long long)count, 100 * merged.exact);
+    printf("%-4s %5lld parameters: a share of %.1f of sequences in descending order\n", method,
+           (long long)count, merged.exact);
     TRY(expect(merged.exact > 0.5, "%s has learned the new order", method));
     TRY(expect(fabs(merged.loss - before.loss) < 1e-9, "without hooks the model does the same"));
     return model_save(model, to);
@@ -45,7 +45,7 @@ static Status cell(Arena *run)
     params_train(model->params, "*", true);
     TRY(sort_train(model, NULL, ASCENDING, 500, 3e-3, 1, (Tensor){0}));
     Evaluation score = sort_score(model, NULL, ASCENDING);
-    printf("base: %.0f %% of sequences in ascending order\n", 100 * score.exact);
+    printf("base: a share of %.1f of sequences in ascending order\n", score.exact);
     TRY(expect(score.exact > 0.8, "the base sorts"));
     TRY(model_save(model, "run/layers/base"));
     TRY(tune(run, "full", "", 2e-3, "run/layers/full"));
@@ -109,7 +109,7 @@ static Status cell(Arena *run)
         }
     }
     for (int i = 0; i < KINDS * LAYERS; i++)
-        printf("%-22s %10.2f %10.2f   %10.1f %10.1f\n", label[i], tensor_get(bar[0].y, i),
+        printf("%-22s %10.1f %10.1f   %10.1f %10.1f\n", label[i], tensor_get(bar[0].y, i),
                tensor_get(bar[1].y, i), tensor_get(rank[0], i), tensor_get(rank[1], i));
     TRY(expect(rank_of[1] <= 2, "no change by LoRA has a rank above 2"));
     TRY(expect(rank_of[0] == 32, "full fine-tuning changes matrices in all 32 directions"));
@@ -174,8 +174,9 @@ static Status cell(Arena *run)
         for (int l = 0; l < LAYERS; l++) {
             double tv = measure_change((Map){.seen = &after[l]}, (Map){.seen = &before[l]}, -1).tv;
             double cosine = mean_cosine(after[l].resid, before[l].resid);
-            printf("%s, layer %d: %2.0f %% of attention moved, cosine of hidden states %.2f\n",
-                   NAME[m], l, 100 * tv, cosine);
+            printf(
+                "%s, layer %d: a share of %.1f of attention moved, cosine of hidden states %.1f\n",
+                NAME[m], l, tv, cosine);
             tensor_set(bar[m].y, l, 100 * tv);
             moved[m] = fmax(moved[m], tv);
         }

@@ -28,7 +28,7 @@ static Status cell(Arena *run)
     params_train(model->params, "*", true);
     TRY(sort_train(model, NULL, ASCENDING, 600, 3e-3, 1, (Tensor){0}));
     Evaluation score = sort_score(model, NULL, ASCENDING);
-    printf("%.0f %% of new sequences are sorted in ascending order\n", 100 * score.exact);
+    printf("a share of %.1f of new sequences is sorted in ascending order\n", score.exact);
     TRY(expect(score.exact > 0.9, "the model sorts"));
     return model_save(model, "run/method/model");
 }
@@ -170,9 +170,9 @@ static Status cell(Arena *run)
         TRY(sort_train(t.model, t.hooks, DESCENDING, STEPS, 0.1, 2, line[k].y));
         Evaluation score = sort_score(t.model, t.hooks, DESCENDING);
         last[k] = score.loss, gap[k] = reordered(run, &t, k);
-        printf("%-6s %lld parameters: loss %.2f, digits right %.0f %%, sequences right %.0f %%\n",
+        printf("%-6s %lld parameters: loss %.1f, share of digits right %.1f, of sequences %.1f\n",
                NAME[k], (long long)params_count(t.model->params, NULL, true), score.loss,
-               100 * score.accuracy, 100 * score.exact);
+               score.accuracy, score.exact);
     }
     TRY(expect(gap[0] > 0.1, "aim reorders attention to the content"));
     TRY(expect(gap[1] < 1e-9, "the prefix does not"));

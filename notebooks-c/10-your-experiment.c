@@ -83,7 +83,7 @@ static Status cell(Arena *run)
             double loss, exact;
             TRY(tune(&loss, &exact, OPTIONS[m], seed));
             writer_print(&csv, "%d,%d,%.10f,%.4f\n", m ? 4 : 1, (int)seed, loss, exact);
-            printf("rank %d, seed %d: loss %.2f\n", m ? 4 : 1, (int)seed, loss);
+            printf("rank %d, seed %d: loss %.1f\n", m ? 4 : 1, (int)seed, loss);
         }
     return writer_close(&csv);
 }
@@ -151,7 +151,7 @@ static Status cell(Arena *run)
     Paired t = stats_paired(loss[0], loss[1], SEEDS);
     ReportVerdict verdict = judge(&t);
     const char *sentence = str_print(
-        run, "mean loss %.2f and %.2f over %d seeds; difference %.2f, 95 %% interval %.2f to %.2f",
+        run, "mean loss %.1f and %.1f over %d seeds; difference %.1f, 95 %% interval %.1f to %.1f",
         one.mean, four.mean, SEEDS, t.difference, t.ci95.lo, t.ci95.hi);
     printf("%s: %s.\n%s\n", CLAIM, WORD[verdict], sentence);
     TRY(expect(verdict == VERDICT_SUPPORTED, "the interval lies above zero"));

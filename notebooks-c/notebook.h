@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <threads.h>
 #include <vernier.h>
 
 static Status cell(Arena *run);
@@ -56,11 +58,21 @@ static inline Status show(Fig *f, const char *name, const char *caption)
     return OK;
 }
 
+/* jupyter-c-kernel reads a cell's output in a thread of its own and does not wait for it when the
+ * cell ends, so a cell that writes into a pipe leaves that thread a moment. */
+static inline void finish_output(void)
+{
+    struct stat st;
+    fflush(stdout);
+    if (!fstat(1, &st) && S_ISFIFO(st.st_mode))
+        thrd_sleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+}
+
 int main(void)
 {
     Arena run = arena_open(0);
     Status status = cell(&run);
-    fflush(stdout);
     if (status) fprintf(stderr, "error: %s\n", err_message());
+    finish_output();
     return err_exit_status(status);
 }
