@@ -1,18 +1,19 @@
 // %% [markdown]
 // # A tensor, an operation and its gradient
 //
-// Everything in this workbench is made of three things. A *tensor* is an array of numbers with a shape. An *operation*
-// computes a tensor from tensors. A *tape* remembers the operations, so that it can go back through them and compute
-// how a result depends on every number that went in. Training a transformer of 100 million parameters is the same three
-// things, many times.
+// Everything in this workbench is made of three things. A *tensor* is an array of numbers with a
+// shape. An *operation* computes a tensor from tensors. A *tape* remembers the operations, so that
+// it can go back through them and compute how a result depends on every number that went in.
+// Training a transformer of 100 million parameters is the same three things, many times.
 //
 // You will build a small computation, take its gradient, and check the gradient in a second way
 // that needs no calculus.
 //
 // ## A tensor
 //
-// Each code cell is a whole C program on the header of the library. `notebook.h` includes it and lets a cell be one
-// function, `cell`. Memory comes from an *arena*: `run` lives as long as the cell, and nothing is freed one by one.
+// Each code cell is a whole C program on the header of the library. `notebook.h` includes it and
+// lets a cell be one function, `cell`. Memory comes from an *arena*: `run` lives as long as the
+// cell, and nothing is freed one by one.
 //
 // `F64` means 64 bits a number. Models compute in `F32`; here `F64` makes the digits reliable.
 
@@ -39,11 +40,13 @@ static Status cell(Arena *run)
 // %% [markdown]
 // ## An operation
 //
-// `op_linear` is the workhorse of every transformer: `y = x W' + b`. The tape records it because `w` wants a gradient.
-// `op_mse` compares the result with a target: the mean over rows of the squared distance.
+// `op_linear` is the workhorse of every transformer: `y = x W' + b`. The tape records it because
+// `w` wants a gradient. `op_mse` compares the result with a target: the mean over rows of the
+// squared distance.
 //
-// With one row `x = (1, 2)`, weights `W = (3, -1)`, no bias and the target 4, the output is `3·1 - 1·2 = 1` and the loss
-// is `(1 - 4)² = 9`. By the chain rule the gradient of the loss for `W` is `2 (1 - 4) x = (-6, -12)`.
+// With one row `x = (1, 2)`, weights `W = (3, -1)`, no bias and the target 4, the output is `3·1 -
+// 1·2 = 1` and the loss is `(1 - 4)² = 9`. By the chain rule the gradient of the loss for `W` is `2
+// (1 - 4) x = (-6, -12)`.
 
 // %%
 //%cflags: -std=c17 -I. @cflags
@@ -70,9 +73,10 @@ static Status cell(Arena *run)
 // %% [markdown]
 // ## Is a gradient right?
 //
-// A gradient is a claim about small changes: move one weight by `h`, and the loss moves by `h` times the gradient.
-// That can be checked without calculus. Compute the loss at `w + h` and at `w - h`; the difference divided by `2h` is
-// the slope. This *central difference* is how every operation of the library is tested.
+// A gradient is a claim about small changes: move one weight by `h`, and the loss moves by `h`
+// times the gradient. That can be checked without calculus. Compute the loss at `w + h` and at `w -
+// h`; the difference divided by `2h` is the slope. This *central difference* is how every operation
+// of the library is tested.
 //
 // Which `h` is best? With a large `h` the curve bends between the two points, and the error shrinks
 // like `h²`. With a tiny `h` two losses are subtracted that agree in nearly all of their 16 digits,
@@ -146,9 +150,10 @@ static Status cell(Arena *run)
 // %% [markdown]
 // ## Exercise
 //
-// 1. In the last cell, replace `F64` by `F32` everywhere, and the limits in `expect` by ones that hold. Where is the best
-//    step now, and how many digits are left? This is why the library checks gradients in F64.
-// 2. Replace `ACT_GELU` by `ACT_NONE`. The loss is now a quadratic function of the weight. Which of the three claims
-//    fails, and why?
+// 1. In the last cell, replace `F64` by `F32` everywhere, and the limits in `expect` by ones that
+//    hold. Where is the best step now, and how many digits are left? This is why the library checks
+//    gradients in F64.
+// 2. Replace `ACT_GELU` by `ACT_NONE`. The loss is now a quadratic function of the weight. Which of
+//    the three claims fails, and why?
 //
 // Next: [attention and hooks](02-attention.ipynb).

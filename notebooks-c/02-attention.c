@@ -1,20 +1,21 @@
 // %% [markdown]
 // # Attention and hooks
 //
-// In a transformer the rows of a sequence exchange information in one place: attention. Each row asks a *query*, each
-// row offers a *key* and a *value*. The product of query and key is a score; softmax turns the scores of a row into
-// weights that sum to 1; the output is the mixture of the values with these weights.
+// In a transformer the rows of a sequence exchange information in one place: attention. Each row
+// asks a *query*, each row offers a *key* and a *value*. The product of query and key is a score;
+// softmax turns the scores of a row into weights that sum to 1; the output is the mixture of the
+// values with these weights.
 //
-// You will read the weights of a model while it runs, and then change the model in the middle of its pass. Both happen
-// with a *hook*: a function that the model calls at a named site with the input and the output of a module. A hook that
-// returns the output observes. A hook that returns something else intervenes. Every fine-tuning method of this workbench
-// is a hook, too.
+// You will read the weights of a model while it runs, and then change the model in the middle of
+// its pass. Both happen with a *hook*: a function that the model calls at a named site with the
+// input and the output of a module. A hook that returns the output observes. A hook that returns
+// something else intervenes. Every fine-tuning method of this workbench is a hook, too.
 //
 // ## A model, and the weights of its attention
 //
-// The model is a small GPT-2 with random parameters, saved in the folder `run/attention` for the cells that follow. Two
-// properties hold for any parameters. Weights sum to 1 in each row. A decoder is *causal*: no row attends to a later
-// one.
+// The model is a small GPT-2 with random parameters, saved in the folder `run/attention` for the
+// cells that follow. Two properties hold for any parameters. Weights sum to 1 in each row. A
+// decoder is *causal*: no row attends to a later one.
 
 // %%
 //%cflags: -std=c17 -I. @cflags
@@ -74,11 +75,13 @@ static Status cell(Arena *run)
 // %% [markdown]
 // ## Changing a pass
 //
-// The next hook sits at the site `HEADS`, where the outputs of all heads lie side by side, before the output projection.
-// It returns a copy in which one head is zero. This is *zero ablation*: what does the model compute without that head?
+// The next hook sits at the site `HEADS`, where the outputs of all heads lie side by side, before
+// the output projection. It returns a copy in which one head is zero. This is *zero ablation*: what
+// does the model compute without that head?
 //
-// A causal model gives a sharper test. The hook may also act on *one row only*. Logits of earlier rows cannot change
-// then, because they never attend to that row. Logits of that row and of later ones can.
+// A causal model gives a sharper test. The hook may also act on *one row only*. Logits of earlier
+// rows cannot change then, because they never attend to that row. Logits of that row and of later
+// ones can.
 
 // %%
 //%cflags: -std=c17 -I. @cflags
@@ -159,9 +162,10 @@ static Status cell(Arena *run)
 // %% [markdown]
 // ## Exercise
 //
-// 1. In the second cell, let the hook act at `(Where){SITE_PROBS, 0, PART_DECODER}` instead, and return uniform weights:
-//    row `t` gives each of its `t + 1` visible keys the weight `1 / (t + 1)`. The value there is `(1, heads, T, T)`. How
-//    much do the logits of the last row change? And those of row 0? Say why before you run it.
+// 1. In the second cell, let the hook act at `(Where){SITE_PROBS, 0, PART_DECODER}` instead, and
+//    return uniform weights: row `t` gives each of its `t + 1` visible keys the weight `1 / (t +
+//    1)`. The value there is `(1, heads, T, T)`. How much do the logits of the last row change? And
+//    those of row 0? Say why before you run it.
 // 2. Set `.layer = LAYER_ANY` in `Where`: the hook then acts in both layers.
 //
 // Next: [one virtual token carries any sequence](03-one-token.ipynb).

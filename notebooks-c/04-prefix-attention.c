@@ -1,19 +1,21 @@
 // %% [markdown]
 // # Why a prefix cannot reorder attention
 //
-// Prefix-tuning trains keys and values of *virtual tokens* that every row can attend to, and leaves the model alone. It
-// adapts a model with very few parameters, but it has a limit that no training can remove.
+// Prefix-tuning trains keys and values of *virtual tokens* that every row can attend to, and leaves
+// the model alone. It adapts a model with very few parameters, but it has a limit that no training
+// can remove.
 //
-// The weight of content token `j` in row `i` is `exp(s_ij) / Σ_k exp(s_ik)`. A prefix adds terms to the sum below the
-// line, and nothing else: query and key of the content are as before, so `s_ij` is as before. All content weights of a
-// row shrink by *the same factor*. Divide each row by the mass that its content has, and the old weights are back. A
-// prefix can take attention away from the content. It cannot change the order of attention within it.
+// The weight of content token `j` in row `i` is `exp(s_ij) / Σ_k exp(s_ik)`. A prefix adds terms to
+// the sum below the line, and nothing else: query and key of the content are as before, so `s_ij`
+// is as before. All content weights of a row shrink by *the same factor*. Divide each row by the
+// mass that its content has, and the old weights are back. A prefix can take attention away from
+// the content. It cannot change the order of attention within it.
 //
 // ## Two changes of one model
 //
-// A GPT-2 of two layers with random parameters is run three times: as it is, with a random prefix of four virtual tokens,
-// and with a random low-rank change of queries and values (LoRA). `measure_change` compares the renormalised content
-// weights of two passes.
+// A GPT-2 of two layers with random parameters is run three times: as it is, with a random prefix
+// of four virtual tokens, and with a random low-rank change of queries and values (LoRA).
+// `measure_change` compares the renormalised content weights of two passes.
 
 // %%
 //%cflags: -std=c17 -I. @cflags
@@ -102,11 +104,12 @@ static Status cell(Arena *run)
 }
 
 // %% [markdown]
-// ## What a prefix adds
+// ## The term that a prefix adds
 //
-// The output of a head is the mixture of values. With a prefix it is `(1 - a)` times the old output, plus the mixture of
-// the prefix's own values. All that a prefix adds lies in the span of its `P` values, one set for each head. With two
-// heads and two virtual tokens the change has rank 4 at most, whatever the length of the input. Count it.
+// The output of a head is the mixture of values. With a prefix it is `(1 - a)` times the old
+// output, plus the mixture of the prefix's own values. All that a prefix adds lies in the span of
+// its `P` values, one set for each head. With two heads and two virtual tokens the change has rank
+// 4 at most, whatever the length of the input. Count it.
 
 // %%
 //%cflags: -std=c17 -I. @cflags
@@ -165,9 +168,11 @@ static Status cell(Arena *run)
 //
 // ## Exercise
 //
-// 1. In the first cell, multiply every random number of the prefix by 100. The prefix then takes nearly all attention.
-//    Why may the check of the content weights fail now, although the theorem still holds?
-// 2. Which of these methods reorder attention in layer 0: `ia3`, `bitfit`, `prompt`? Guess, then replace `lora` in the first
-//    cell. (The virtual tokens of `prompt` are rows of the sequence; give its map `.extra = 0, .reserved = VIRTUAL`.)
+// 1. In the first cell, multiply every random number of the prefix by 100. The prefix then takes
+//    nearly all attention. Why may the check of the content weights fail now, although the theorem
+//    still holds?
+// 2. Which of these methods reorder attention in layer 0: `ia3`, `bitfit`, `prompt`? Guess, then
+//    replace `lora` in the first cell. (The virtual tokens of `prompt` are rows of the sequence;
+//    give its map `.extra = 0, .reserved = VIRTUAL`.)
 //
 // Next: [LoRA, adapter and prefix learn to sort](05-sort.ipynb).

@@ -1,16 +1,17 @@
 // %% [markdown]
 // # LoRA, adapter and prefix learn to sort
 //
-// A small transformer can learn to sort. Then give it a new order: the same digits, descending. The model must attend to
-// the *largest* digit left instead of the smallest one. Attention has to be reordered, which is exactly what a prefix
-// cannot do ([notebook 4](04-prefix-attention.ipynb)). How do three methods fare that train about 2,000 parameters each?
+// A small transformer can learn to sort. Then give it a new order: the same digits, descending. The
+// model must attend to the *largest* digit left instead of the smallest one. Attention has to be
+// reordered, and a prefix cannot do this ([notebook 4](04-prefix-attention.ipynb)). How do three
+// methods fare that train about 2,000 parameters each?
 //
 // ## A model that sorts
 //
-// A row of the data is the input, eight digits from 0 to 7, and then the output without its last digit:
-// `3 1 4 1 5 7 2 6 | 1 1 2 3 4 5 6`. The model predicts the next digit from the last input position on. `sorter.h`
-// makes the data, trains and scores. This cell trains one layer with one head, about 14,000 parameters, and keeps it in
-// `run/sort` for the next cell.
+// A row of the data is the input, eight digits from 0 to 7, and then the output without its last
+// digit: `3 1 4 1 5 7 2 6 | 1 1 2 3 4 5 6`. The model predicts the next digit from the last input
+// position on. `sorter.h` makes the data, trains and scores. This cell trains one layer with one
+// head, about 14,000 parameters, and keeps it in `run/sort` for the next cell.
 
 // %%
 //%cflags: -std=c17 -I. @cflags
@@ -38,13 +39,14 @@ static Status cell(Arena *run)
 //
 // Each method starts from this model, and the model's own parameters stay frozen.
 //
-// - **LoRA** adds a product of two thin matrices to every linear layer, queries and keys among them.
+// - **LoRA** adds a product of two thin matrices to every linear layer, queries and keys among
+//   them.
 // - **Adapters** put a small bottleneck behind attention and behind the feed-forward.
 // - **Prefix**: 32 virtual tokens with keys and values of their own.
 //
-// A fair comparison needs baselines. A model that *ignores the input* can still use the position: the first output of a
-// descending sort is often 7. The least loss of this kind is the entropy of the output at each position. A method above
-// this line is worse than a table of frequencies.
+// A fair comparison needs baselines. A model that *ignores the input* can still use the position:
+// the first output of a descending sort is often 7. The least loss of this kind is the entropy of
+// the output at each position. A method above this line is worse than a table of frequencies.
 
 // %%
 //%cflags: -std=c17 -I. @cflags
@@ -120,13 +122,15 @@ static Status cell(Arena *run)
 }
 
 // %% [markdown]
-// What this shows, and what it does not: these are three runs with one seed, one learning rate each and one small model.
-// The adapter sits behind attention, so it cannot change the weights of the only attention layer either. With a second
-// layer above it, it could. The full experiment has ten seeds, learning rates by a sweep and intervals: `vernier toy e1`.
+// The limits of this comparison: these are three runs with one seed, one learning rate each and one
+// small model. The adapter sits behind attention, so it cannot change the weights of the only
+// attention layer either. With a second layer above it, it could. The full experiment has ten
+// seeds, learning rates by a sweep and intervals: `vernier toy e1`.
 //
 // ## Exercise
 //
-// 1. Give the prefix 128 virtual tokens, and a learning rate of 0.1. How far below the baseline does it come?
+// 1. Give the prefix 128 virtual tokens, and a learning rate of 0.1. How far below the baseline
+//    does it come?
 // 2. Let LoRA adapt queries and keys alone: `target=*.q|*.k`. Is this enough?
 // 3. Train two layers in the first cell (`sort_open(&model, run, 2, 1)`). Which method gains most?
 //

@@ -1,15 +1,16 @@
 // %% [markdown]
 // # A real checkpoint, read and looked at
 //
-// A checkpoint is a folder. `config.json` has the sizes of the model, `model.safetensors` its tensors by name, and a few
-// files describe the tokenizer. Nothing in it is secret, and nothing needs a framework to be read. You will make a tiny
-// checkpoint, read it as a file, read it as a model, and then look at a real one.
+// A checkpoint is a folder. `config.json` has the sizes of the model, `model.safetensors` its
+// tensors by name, and a few files describe the tokenizer. Nothing in it is secret, and nothing
+// needs a framework to be read. You will make a tiny checkpoint, read it as a file, read it as a
+// model, and then look at a real one.
 //
 // ## Making one
 //
-// The tokenizer is learned from a few lines of text: bytes that often stand together become one token (byte-pair
-// encoding). The model is a RoBERTa with random parameters. Both are saved in the layout of Hugging Face, and the
-// `transformers` library would read the folder as it is.
+// The tokenizer is learned from a few lines of text: bytes that often stand together become one
+// token (byte-pair encoding). The model is a RoBERTa with random parameters. Both are saved in the
+// layout of Hugging Face, and the `transformers` library would read the folder as it is.
 
 // %%
 //%cflags: -std=c17 -I. @cflags
@@ -53,9 +54,10 @@ static Status cell(Arena *run)
 // %% [markdown]
 // ## Reading it as a file
 //
-// `weights_open` maps the file and reads its header: the name, type and shape of every tensor. The values stay on disk
-// until somebody asks. Who holds the parameters of a model? In a small one, the table of token vectors; in a large one,
-// the layers, and in each layer the feed-forward more than the attention.
+// `weights_open` maps the file and reads its header: the name, type and shape of every tensor. The
+// values stay on disk until somebody asks. Who holds the parameters of a model? In a small one, the
+// table of token vectors; in a large one, the layers, and in each layer the feed-forward more than
+// the attention.
 
 // %%
 //%cflags: -std=c17 -I. @cflags
@@ -116,12 +118,14 @@ static Status cell(Arena *run)
 // %% [markdown]
 // ## A real one
 //
-// `all-MiniLM-L6-v2` has 22 million parameters in 6 layers and turns a sentence into a vector, so that sentences of like
-// meaning lie close together. `vernier model fetch sentence-transformers/all-MiniLM-L6-v2` downloads it. The next cell
-// looks for it in the folder that the environment variable `VERNIER_MODELS` names, as `minilm`, and says so where it is
-// not there.
+// `all-MiniLM-L6-v2` has 22 million parameters in 6 layers and turns a sentence into a vector, so
+// that sentences of like meaning lie close together. `vernier model fetch
+// sentence-transformers/all-MiniLM-L6-v2` downloads it. The next cell looks for it in the folder
+// that the environment variable `VERNIER_MODELS` names, as `minilm`, and says so where it is not
+// there.
 //
-// Two sentences speak of food and share hardly a word; two speak of code. The cosine of their vectors tells.
+// Two sentences speak of food and share hardly a word; two speak of code. The cosine of their
+// vectors tells.
 
 // %%
 //%cflags: -std=c17 -I. @cflags
@@ -178,9 +182,9 @@ static Status cell(Arena *run)
 // %% [markdown]
 // ## Exercise
 //
-// 1. Open a checkpoint of your own in the second cell and adapt `part_of` to its names. `vernier model inspect DIR` does the
-//    same from the command line, and finds the family by itself.
-// 2. Add a sentence to the list that shares many words with another one and means the opposite. What is its cosine, and what
-//    does that say about such vectors?
+// 1. Open a checkpoint of your own in the second cell and adapt `part_of` to its names. `vernier
+//    model inspect DIR` does the same from the command line, and finds the family by itself.
+// 2. Add a sentence to the list that shares many words with another one and means the opposite.
+//    What is its cosine, and what does that say about such vectors?
 //
 // Next: [a probe with its controls](07-probe.ipynb).

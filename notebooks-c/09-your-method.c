@@ -1,17 +1,18 @@
 // %% [markdown]
 // # Your own fine-tuning method
 //
-// A method of parameter-efficient fine-tuning is three things: new parameters, hooks that use them, and the promise that
-// the model is unchanged until training begins. In this library it is one descriptor of type `Peft`. Registered with
-// `REGISTER(peft, ...)` it is a method like any other: `peft_find` finds it, and everything that trains, counts and
-// checks methods takes it.
+// A method of parameter-efficient fine-tuning is three things: new parameters, hooks that use them,
+// and the promise that the model is unchanged until training begins. In this library it is one
+// descriptor of type `Peft`. Registered with `REGISTER(peft, ...)` it is a method like any other:
+// `peft_find` finds it, and everything that trains, counts and checks methods takes it.
 //
 // ## The idea
 //
 // A prefix cannot reorder attention, because queries and keys of the content stay as they are
-// ([notebook 4](04-prefix-attention.ipynb)). So change the queries, as little as possible: multiply each channel of the query
-// by a learned gain, and add a learned shift. `q' = q * g + b`, with `g = 1` and `b = 0` at the start. For a hidden size of 32
-// these are 64 parameters a layer, as many as *one* virtual token of a prefix has. Let us call it `aim`.
+// ([notebook 4](04-prefix-attention.ipynb)). So change the queries, as little as possible: multiply
+// each channel of the query by a learned gain, and add a learned shift. `q' = q * g + b`, with `g =
+// 1` and `b = 0` at the start. For a hidden size of 32 these are 64 parameters a layer, as many as
+// *one* virtual token of a prefix has. Let us call it `aim`.
 //
 // First a model to tune: the sorter of [notebook 5](05-sort.ipynb).
 
@@ -33,16 +34,17 @@ static Status cell(Arena *run)
 }
 
 // %% [markdown]
-// ## The method, and what every method must pass
+// ## The method, and four checks for every method
 //
-// `attach` walks over the attentions of the model (`place_next`), adds two parameters to each and hangs a hook on the site
-// `Q`, where the queries leave their linear layer. Then come four checks that any method should pass before anyone looks
-// at its accuracy:
+// `attach` walks over the attentions of the model (`place_next`), adds two parameters to each and
+// hangs a hook on the site `Q`, where the queries leave their linear layer. Four checks follow,
+// which any method should pass before its accuracy counts:
 //
 // 1. At the start the model is unchanged.
-// 2. The number of parameters is what `count` promises.
-// 3. The gradient is right: the tape against central differences, along random directions and for each parameter.
-// 4. It does what it was made for: attention to the content is reordered.
+// 2. The number of parameters equals the promise of `count`.
+// 3. The gradient is right: the tape against central differences, along random directions and for
+//    each parameter.
+// 4. It serves its purpose: attention to the content is reordered.
 //
 // Only then it is compared with a prefix that has equally many parameters.
 
@@ -186,15 +188,18 @@ static Status cell(Arena *run)
 }
 
 // %% [markdown]
-// The 64 parameters of `aim` write about as many digits right as the 2,048 of a prefix in notebook 5, and far fewer than LoRA
-// there. The place where a method acts matters, and so does what it can express there.
+// The 64 parameters of `aim` write about as many digits right as the 2,048 of a prefix in notebook
+// 5, and far fewer than LoRA there. The place where a method acts matters, and so do the functions
+// that it can express there.
 //
-// In the program itself such a method is one more file in `src/peft/`. `vernier tune --method`, sweeps, the list of methods,
-// and the tests that every method must pass then take it up by themselves.
+// In the program itself such a method is one more file in `src/peft/`. `vernier tune --method`,
+// sweeps, the list of methods, and the tests that every method must pass then take it up by
+// themselves.
 //
 // ## Exercise
 //
-// 1. Act on the keys as well (`SITE_K`). How many parameters are there now, and how low is the loss?
+// 1. Act on the keys as well (`SITE_K`). How many parameters are there now, and how low is the
+//    loss?
 // 2. Break the promise: start the gain at 0.9. Which check fails?
 // 3. Write a method of your own: a vector added to the residual stream, say, at the site `RESID`.
 //

@@ -1,4 +1,4 @@
-/* What the cells of all notebooks share: the public header of libvernier, and a frame in which a cell is one function.
+/* Shared by the cells of all notebooks: the public header of libvernier, and a frame in which a cell is one function.
  *
  *     static Status cell(Arena *run)
  *     {
@@ -26,8 +26,8 @@ __attribute__((format(printf, 2, 3))) static inline Status expect(bool holds, co
     va_start(args, claim);
     vsnprintf(text, sizeof text, claim, args);
     va_end(args);
-    if (!holds) return err_fail(E_NUMERIC, "this does not hold: %s", text);
-    printf("holds: %s\n", text);
+    if (!holds) return err_fail(E_NUMERIC, "not supported: %s", text);
+    printf("checked: %s\n", text);
     return OK;
 }
 

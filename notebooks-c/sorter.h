@@ -2,7 +2,7 @@
  *
  *     3 1 4 1 5 7 2 6 | 1 1 2 3 4 5 6 7        position 7 predicts the first output, and each output the next
  *
- * Data are made on the fly, so no example comes twice but by chance.  Models are small GPT-2s that compute in F64: their
+ * Data are made on the fly, so examples repeat by chance only.  Models are small GPT-2s in F64, whose
  * results are the same on every processor, up to the last printed digits. */
 #include "notebook.h"
 
@@ -43,7 +43,7 @@ static inline Batch sort_batch(Arena *step, Order order, int64_t b, uint64_t str
     return (Batch){.b = b, .t = SORT_T, .k = SORT_N, .ids = ids, .keep = keep, .target = target};
 }
 
-/* Trains what is trainable for so many steps; `loss`, when it has data, receives the mean loss of each tenth part. */
+/* Trains the trainable parameters.  `loss`, when it has data, receives the mean loss of each of its parts. */
 static inline Status sort_train(Model *model, const Hooks *hooks, Order order, int64_t steps,
                                 double lr, uint64_t seed, Tensor loss)
 {

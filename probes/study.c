@@ -289,7 +289,7 @@ static const Experiment STUDY = {
     .expect =
         "No method below full fine-tuning in AUC and B-Norm, above it with few examples and across projects and "
         "languages; probing accuracy above its and above the rules.",
-    .cost = "smoke seconds, quick a minute, real under two hours, paper days (estimated)",
+    .cost = "smoke seconds, quick a minute and a half, real under two hours, paper days (estimated)",
     .source = "Liu et al., \"Delving into Parameter-Efficient Fine-Tuning in Code Change Learning\", SANER 2024",
     .settings = SETTINGS,
     .seeds = {1, 3, 5, 3},

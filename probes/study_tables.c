@@ -26,28 +26,6 @@ int study_cell(const StudyOutcome *out[STUDY_SEEDS], const StudyResults *x, Stud
 
 /* ---- cells ---- */
 
-/* "81.2 [79.0, 83.4]": mean and 95 % (t) over seeds. */
-static const char *mean_text(Arena *a, const double *x, int n, double times, int decimals)
-{
-    Summary s = stats_summary(x, n);
-    if (!n || !isfinite(s.mean)) return "n/a";
-    const char *mean = str_print(a, "%.*f", decimals, times * s.mean);
-    if (n < 2) return mean;
-    double lo = times * s.ci95.lo;
-    if (lo < 0 && lo > -0.5 * pow(10, -decimals)) lo = 0; /* avoid "-0.00" */
-    return str_print(a, "%s [%.*f, %.*f]", mean, decimals, lo, decimals, times * s.ci95.hi);
-}
-
-static const char *cell(Arena *a, const StudyResults *x, StudyJob like, StudyValue *value, const void *user,
-                        double times, int decimals)
-{
-    const StudyOutcome *out[STUDY_SEEDS];
-    double v[STUDY_SEEDS];
-    int n = study_cell(out, x, like);
-    for (int i = 0; i < n; i++) v[i] = value(out[i], user);
-    return mean_text(a, v, n, times, decimals);
-}
-
 #define VALUE(name, value)                                                                                           \
     static double name(const StudyOutcome *o, const void *user)                                                      \
     {                                                                                                                \
@@ -62,6 +40,40 @@ VALUE(value_loss, exp(o->loss))
 VALUE(value_forgot, o->forgot)
 VALUE(value_seconds, o->seconds)
 VALUE(value_megabytes, o->megabytes)
+
+/* The values that a measure can have.  Student's interval of a few seeds may go beyond, and is cut there: the mean cannot
+ * lie outside. */
+static const Interval ANY = {-INFINITY, INFINITY}, SHARE = {0, 1}, PERCENT = {0, 100}, POSITIVE = {0, INFINITY};
+
+static Interval range_of(StudyValue *value)
+{
+    if (value == value_f1 || value == value_f1_best || value == value_recall || value == value_popt) return SHARE;
+    if (value == study_auc || value == study_auc_other) return SHARE;
+    if (value == study_written) return PERCENT;
+    return value == value_loss || value == value_seconds || value == value_megabytes ? POSITIVE : ANY;
+}
+
+/* "81.2 [79.0, 83.4]": mean and 95 % (t) over seeds. */
+static const char *mean_text(Arena *a, const double *x, int n, Interval range, double times, int decimals)
+{
+    Summary s = stats_summary(x, n);
+    if (!n || !isfinite(s.mean)) return "n/a";
+    const char *mean = str_print(a, "%.*f", decimals, times * s.mean);
+    if (n < 2) return mean;
+    double lo = times * fmax(s.ci95.lo, range.lo), hi = times * fmin(s.ci95.hi, range.hi);
+    if (lo < 0 && lo > -0.5 * pow(10, -decimals)) lo = 0; /* avoid "-0.00" */
+    return str_print(a, "%s [%.*f, %.*f]", mean, decimals, lo, decimals, hi);
+}
+
+static const char *cell(Arena *a, const StudyResults *x, StudyJob like, StudyValue *value, const void *user,
+                        double times, int decimals)
+{
+    const StudyOutcome *out[STUDY_SEEDS];
+    double v[STUDY_SEEDS];
+    int n = study_cell(out, x, like);
+    for (int i = 0; i < n; i++) v[i] = value(out[i], user);
+    return mean_text(a, v, n, range_of(value), times, decimals);
+}
 
 double study_auc(const StudyOutcome *o, const void *user)
 {
@@ -243,7 +255,7 @@ static Status table_jit(Run *r, const Study *s, const StudyResults *x)
     for (int i = 0; i < x->learners; i++) {
         const LearnerRow *l = &x->learner[i];
         grid_put(&g, "baseline"), grid_put(&g, l->name);
-        for (int k = 0; k < 5; k++) grid_put(&g, mean_text(g.a, l->at[k], l->seeds, 1, 3));
+        for (int k = 0; k < 5; k++) grid_put(&g, mean_text(g.a, l->at[k], l->seeds, SHARE, 1, 3));
     }
     JitScores random = jit_random(&s->commits[SPLIT_TEST], 1);
     grid_put(&g, "baseline"), grid_put(&g, "random scores");
@@ -415,8 +427,8 @@ static void table_away(Run *r, const Study *s, const StudyResults *x)
                 double v[STUDY_SEEDS];
                 bool there = s->base[b].writes && (own || s->languages > 1);
                 for (int i = 0; i < s->seeds && i < STUDY_SEEDS; i++) v[i] = elsewhere(s, x, b, m, i, own);
-                grid_put(&g,
-                         there ? mean_text(g.a, v, s->seeds < STUDY_SEEDS ? s->seeds : STUDY_SEEDS, 1, 2) : "n/a");
+                grid_put(&g, there ? mean_text(g.a, v, s->seeds < STUDY_SEEDS ? s->seeds : STUDY_SEEDS, PERCENT, 1, 2)
+                                   : "n/a");
             }
         }
     grid_close(&g, r,

@@ -591,7 +591,7 @@ static const Experiment PREFIX_BIAS = {
         "of three kinds; attention and head outputs captured with and without, layer by layer, in F64 and F32; "
         "singular values of the added term.",
     .expect = "Q1, Q2, Q4 at rounding; rank n_H n_S in layer 1; drift above layer 1 is not zero.",
-    .cost = "smoke a second, quick half a minute, paper three minutes",
+    .cost = "smoke a second, quick ten seconds, paper three minutes",
     .source = "Petrov, Torr, Bibi (ICLR 2024), section 4",
     .settings = SETTINGS,
     .seeds = {1, 3, 10},

@@ -12,8 +12,8 @@
  *          many steps (50 %), so that the task is within reach of the shape and the budget.
  * Cost     seconds; five minutes; four hours.
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, have depths 1 and 4 and no network pretrained on something
- *          else; Zhuang and others ("Prefix-Tuning+", 2025) assert that prefixes elicit; Zhong and Andreas
- *          ("Algorithmic capabilities of random transformers", 2024) train the embeddings of random networks.
+ *          else; Wang et al. (PrefixMemory-Tuning, ICLR 2026) hold that prefixes elicit; Zhong and Andreas
+ *          ("Algorithmic capabilities of random transformers", NeurIPS 2024) train what is around random networks.
  *
  * What it does not show: that a prefix cannot program such a network with more steps, more virtual tokens, or other
  * learning rates.  LoRA on the same sources is the comparison: what it learns there is within reach of the frozen

@@ -119,6 +119,8 @@ Var *op_head_xent(Tape *, Var *x, Var *w, Layout, Var *bias, const int32_t *targ
 Var *op_bce(Tape *, Var *logits, const float *label); /* (..,N) with logits; label < 0 is ignored */
 /* Focal loss (Lin et al., 2017): each term times (1-p)^gamma, p the label's probability, and alpha or 1 - alpha */
 Var *op_focal(Tape *, Var *logits, const float *label, double alpha, double gamma);
+/* (..,V) with a weight q (..,V) for every class of every row: sum -q log softmax(logits) / z */
+Var *op_xent_soft(Tape *, Var *logits, const double *q, double z);
 Var *op_mse(Tape *, Var *y, Tensor target); /* (..,C): mean over rows of |y - target|^2 */
 
 #endif

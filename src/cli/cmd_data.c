@@ -67,7 +67,9 @@ static const Verb VERBS[] = {
      "writes a git repository's commits as change records, one JSON object a line.  Its filters are those of the "
      "published data sets of commit messages."},
     {"make", "typ|ccm|ltp|changes",
-     "writes a probing set (split, label, text) with its datasheet, or synthetic changes.", "typ|ccm|ltp|changes"},
+     "writes a probing set (split, label, text) with its datasheet, or synthetic changes.  typ is made of changes of "
+     "Java methods; for whole methods mine them with --context 1000.",
+     "typ|ccm|ltp|changes"},
     {"sheet", "FILE",
      "reports the size and balance of a probing set, the leakage between its splits, and the accuracy of heuristic "
      "baselines on it."},

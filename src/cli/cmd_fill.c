@@ -95,8 +95,10 @@ static Status run_fill(const Args *a)
     TRY(generator_open(&m, &hooks, &t, a, &(LoadOptions){0}));
     int32_t mask = tokenizer_mask(&t);
     if (m->arch->encode || m->decoder || m->config.no_lm_head || mask < 0 || mask >= m->config.vocab)
-        return err_fail(E_MISMATCH, "fill needs a masked language model with its head and a mask token%s",
-                        mask < 0 ? "; the tokenizer has none" : "");
+        return err_fail(E_MISMATCH, "fill needs a masked language model with its head and a mask token%s%s",
+                        mask < 0 ? "; the tokenizer has none" : "",
+                        m->arch->encode ? "; an encoder-decoder such as T5 fills <extra_id_0> with vernier generate"
+                                        : "");
     TRY(masked_text(&x, m, &t, a, mask));
     Batch b = {.b = 1, .t = x.n, .ids = x.id, .type = m->config.types > 1 ? tokenizer_types(&t, arena, &x) : NULL};
     Tensor z = model_logits(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks}, &b)->val;
@@ -104,7 +106,7 @@ static Status run_fill(const Args *a)
     TRY(model_blame(tensor_finite(z, "the logits"), m));
     for (int64_t i = 0; i < x.n; i++) {
         if (x.id[i] != mask) continue;
-        if (found++) print_out("\n");
+        print_out(found++ ? "\n" : "%4s  %10s  %6s  %s\n", "byte", "chance", "id", "token");
         print_predictions(&t, arena, tensor_at(z, i), x.begin[i], (int)top);
     }
     arena_close(&step);

@@ -1,19 +1,20 @@
-/* vernier list: every experiment with its claim and cost, the tuning methods, the baselines and the architectures,
- * read from the registries. */
+/* vernier list: the names of all experiments, tuning methods, baselines and architectures on one screen, or one of these
+ * sections with a line for each, read from the registries. */
 #include <string.h>
 
 #include <cjson/cJSON.h>
 
 #include "base/print.h"
-#include "cli/command.h"
+#include "cli/page.h"
 #include "io/json.h"
 #include "nn/model.h"
 #include "peft/peft.h"
 #include "run/run.h"
 #include "tasks/learner.h"
 #include "tasks/recipe.h"
+#include "tasks/tune.h"
 
-/* "" is everything; else one section: a group of experiments, "methods", "baselines" or "architectures". */
+/* "" is everything; else one section: a group of experiments, "tasks", "methods", "baselines" or "architectures". */
 static bool shows(const char *section, const char *part)
 {
     return !*section || !strcmp(section, part);
@@ -41,10 +42,16 @@ static void print_json(const Experiment **list, const char *section)
     bool methods = shows(section, "methods"), archs = shows(section, "architectures");
     bool baselines = shows(section, "baselines");
     cJSON *all = cJSON_CreateObject();
-    if (!*section || (!methods && !archs && !baselines)) {
+    bool tasks = shows(section, "tasks");
+    if (!*section || (!methods && !archs && !baselines && !tasks)) {
         cJSON *root = cJSON_AddArrayToObject(all, "experiments");
         for (; *list; list++)
             if (shows(section, (*list)->group)) cJSON_AddItemToArray(root, experiment_json(*list));
+    }
+    if (tasks) {
+        cJSON *table = cJSON_AddObjectToObject(all, "tasks");
+        for (const TuneTask *const *t = tune_task_begin(); t < tune_task_end(); t++)
+            cJSON_AddStringToObject(table, (*t)->task->name, (*t)->about);
     }
     if (methods) {
         cJSON *table = cJSON_AddObjectToObject(all, "methods");
@@ -83,19 +90,36 @@ static const char *option_names(Arena *a)
     return b.text;
 }
 
-static void print_experiments(const Experiment **list, const char *section)
+void list_experiments_of(Arena *a, const char *group)
 {
-    bool titled = false;
-    for (; *list; list++) {
-        if (!shows(section, (*list)->group)) continue;
-        if (!titled)
-            print_out(
-                "experiments (vernier run GROUP/NAME; with --help it shows method, expectation and settings)\n");
-        titled = true;
-        print_out("\n  %s/%s: %s\n", (*list)->group, (*list)->name, (*list)->title);
-        print_item("    claim", 11, (*list)->claim);
-        print_item("    cost", 11, (*list)->cost);
-    }
+    print_out("experiments (vernier run GROUP/NAME; with --help it shows claim, method, cost and settings)\n");
+    for (const Experiment **e = list_experiments(a); *e; e++)
+        if (!strcmp((*e)->group, group))
+            print_item(str_print(a, "  %s/%s", (*e)->group, (*e)->name), 30, (*e)->title);
+}
+
+/* The names of a registry behind its title, in lines of the screen's width. */
+static void print_names(Arena *a, const char *title, const char *among)
+{
+    Buf b = buf_open(a);
+    int n = 0;
+    for (const KeyValue *w = words_of(a, among); w->key; w++) buf_print(&b, "%s%s", n++ ? ", " : "", w->key);
+    print_out("%s (%d)\n", title, n);
+    print_item("", 4, b.text);
+}
+
+/* The first screen: the names of everything, and where more stands. */
+static void print_overview(Arena *a)
+{
+    print_names(a, "theory: theorems checked numerically", "@theory");
+    print_names(a, "toy: small transformers trained on digit tasks", "@toy");
+    print_names(a, "probes: classifiers on frozen features, and the study of tuning", "@probes");
+    print_names(a, "tasks of tuning", "@tasks");
+    print_names(a, "methods of tuning", "@methods|@recipes");
+    print_names(a, "baselines of defect prediction", "@baselines");
+    print_names(a, "architectures", "@architectures");
+    print_out(
+        "\n'vernier list toy' lists one section with titles, and 'vernier toy e1 --help' explains an experiment\n");
 }
 
 /* A table whose title has an empty line above it, unless it is all that is asked for. */
@@ -124,23 +148,37 @@ static void print_baselines(Arena *a, const char *section)
     }
 }
 
-/* Lists experiments, tuning methods, baselines and architectures, or one section of them, as text or JSON. */
+static void print_tasks(Arena *a, const char *section)
+{
+    print_title(section, "tasks (vernier tune --task NAME)");
+    for (const TuneTask *const *t = tune_task_begin(); t < tune_task_end(); t++)
+        print_item(str_print(a, "  %s", (*t)->task->name), 14, (*t)->about);
+}
+
+/* Lists experiments, tasks, tuning methods, baselines and architectures, or one section of them, as text or JSON. */
 static Status list(const Args *a)
 {
-    static const char *const SECTIONS[] = {"theory", "toy", "probes", "methods", "baselines", "architectures", NULL};
+    static const char *const SECTIONS[] = {"theory",  "toy",       "probes",        "tasks",
+                                           "methods", "baselines", "architectures", NULL};
     const Experiment **all = list_experiments(args_arena(a));
     const char *section = args_count(a) ? args_at(a, 0) : "";
     int i = 0;
     while (*section && SECTIONS[i] && strcmp(SECTIONS[i], section) != 0) i++;
     if (!SECTIONS[i])
-        return err_fail(E_CONFIG,
-                        "unknown section '%.30s'; expected theory, toy, probes, methods, baselines or architectures",
-                        section);
+        return err_fail(
+            E_CONFIG,
+            "unknown section '%.30s'; expected theory, toy, probes, tasks, methods, baselines or architectures",
+            section);
     if (args_given(a, "json")) {
         print_json(all, section);
         return OK;
     }
-    print_experiments(all, section);
+    if (!*section) {
+        print_overview(args_arena(a));
+        return OK;
+    }
+    if (i < 3) list_experiments_of(args_arena(a), section);
+    if (shows(section, "tasks")) print_tasks(args_arena(a), section);
     if (shows(section, "methods")) {
         print_title(section, "tuning methods");
         for (const Peft *const *p = peft_begin(); p < peft_end(); p++)
@@ -162,12 +200,13 @@ static Status list(const Args *a)
 static const Option OPTIONS[] = {{"json", NULL, "print one JSON document instead of the text"}, {0}};
 static const Command LIST = {
     .name = "list",
-    .summary = "list the experiments with claim and cost, the tuning methods, baselines and architectures",
-    .usage = "[options] [theory|toy|probes|methods|baselines|architectures]",
+    .summary = "list the experiments, tasks, tuning methods, baselines and architectures; one section with titles",
+    .usage = "[options] [theory|toy|probes|tasks|methods|baselines|architectures]",
     .example = "vernier list\n"
+               "  vernier list toy\n"
                "  vernier list methods",
     .options = OPTIONS,
-    .among = "theory|toy|probes|methods|baselines|architectures",
+    .among = "theory|toy|probes|tasks|methods|baselines|architectures",
     .most = 1,
     .run = list};
 REGISTER(command, LIST)

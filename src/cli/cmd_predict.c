@@ -1,5 +1,5 @@
-/* vernier predict: defects or messages of commits, from a file or a repository, and scores of texts, by a model of
- * vernier tune. */
+/* vernier predict: classes or numbers for rows of a table, defects or messages of commits, from a file or a
+ * repository, and scores of texts, by a model of vernier tune. */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -161,7 +161,12 @@ static Status predict_with(Prediction *w)
     TRY(read_load(&how, a));
     TRY(predictor_open(&w->p, w->run, args_at(a, 0), &how));
     w->kind = kind_of(w->p.task);
-    if (!w->kind && repository) return err_fail(E_CONFIG, "--repo is for commits; %s scores texts", w->p.dir);
+    if (!w->kind && repository)
+        return err_fail(E_CONFIG, "--repo is for commits; %s %s", w->p.dir,
+                        w->p.task->own ? "predicts for rows of a table" : "scores texts");
+    if (w->p.task->own) return predict_rows(w, what);
+    if (args_given(a, "text-pair-column") || args_given(a, "label-column") || args_given(a, "text-column"))
+        return err_fail(E_CONFIG, "columns are for a task on a table; %s is of --task %s", w->p.dir, w->p.task->name);
     if (!w->kind) return predict_texts(w, what);
     TRY(repository ? read_repository(w, repository, what) : jit_read(&w->set, w->run, what));
     TRY(leave_out_merges(w, repository ? repository : what));
@@ -181,7 +186,10 @@ static const Option OPTIONS[] = {
     {"repo", "PATH", "read the commits of a git repository, without merges; features come from its history"},
     {"lang", "LIST", "with --repo: java, c, cpp, csharp, python, javascript (default all)"},
     {"top", "N",
-     "defects: list only the N riskiest (default 20; 0 or --json or --csv: all); messages: only the first N"},
+     "defects: list only the N riskiest (default 20; 0 or --json or --csv: all); messages, tables: only the first N"},
+    {"text-column", "NAME", "tables: the column of the text (default: as tuned)"},
+    {"text-pair-column", "NAME", "tables: the column of the second text (default: as tuned)"},
+    {"label-column", "NAME", "tables: the column of the label, for measures (default: as tuned, where it is there)"},
     {"lines", "N", "defects: number of lines shown for each commit that is called defective (default 3)"},
     {"lines-by", "WHICH",
      "defects: rank lines by the attention to their own tokens (occurrence, the default), or added lines by that to "
@@ -202,7 +210,7 @@ static const Option OPTIONS[] = {
     {"meteor", "DIR", "messages: METEOR 1.5's word lists (function.english.words, nonbreaking.english.prefixes)"},
     {"wordnet", "DIR", "messages: WordNet 3, for synonyms; default: /usr/share/wordnet (Debian's wordnet-base)"},
     {"json", NULL, "print everything as JSON"},
-    {"csv", NULL, "print a row per commit; vernier score --task defect reads those of defects"},
+    {"csv", NULL, "print a row per commit, text or row; vernier score reads those of defects and of tables"},
     {0}};
 static const Choice CHOICES[] = {{"lang", "java|c|cpp|csharp|python|javascript"},
                                  {"features", "13|14"},
@@ -211,10 +219,13 @@ static const Choice CHOICES[] = {{"lang", "java|c|cpp|csharp|python|javascript"}
                                  {0}};
 static const Command PREDICT = {
     .name = "predict",
-    .summary = "rank commits by risk, write their messages, or score texts, with a model of vernier tune",
+    .summary = "predict with a model of vernier tune: classes and numbers, risky commits, messages, scores of texts",
     .usage = "[options] DIR FILE | DIR --repo PATH [A..B]",
     .about =
-        "DIR is a directory that vernier tune has written.  Defects: commits are ranked by their risk.  The lines of "
+        "DIR is a directory that vernier tune has written.  Tables (--task classify, pair or regress): a class with "
+        "its "
+        "probability, or a number, for each row; measures with 95 % bootstrap intervals follow where the table has "
+        "labels.  Defects: commits are ranked by their risk.  The lines of "
         "a risky commit are ranked by the attention that the pooled token pays to them in the last layer.  With "
         "the words baseline they are ranked by the weights of their words.  The ranking is a hint where to look "
         "first, not an explanation.  If every commit has a label, the measures of the model and of random scores "
@@ -222,7 +233,8 @@ static const Command PREDICT = {
         "against these follow.  --train adds two baselines: the message of the most similar training change "
         "(retrieval, NNGen) and the most frequent training message.  Texts (--task lm): loss in nats per token and "
         "perplexity of each text, and of all; the tokens that the tuning scored are scored.",
-    .example = "vernier predict defects new.jsonl\n"
+    .example = "vernier predict stars new.csv\n"
+               "  vernier predict defects new.jsonl\n"
                "  vernier predict defects --repo ~/src/project v1.0..HEAD --lang java\n"
                "  vernier predict writer --train train.jsonl test.jsonl",
     .options = OPTIONS,

@@ -4,6 +4,7 @@
 
 #include "base/print.h"
 #include "cli/launch.h"
+#include "cli/page.h"
 
 static const Option OPTIONS[] = {LAUNCH_OPTIONS(OUT_OF_RUNS)};
 static const Option PROBE_OPTIONS[] = {
@@ -51,7 +52,7 @@ static Status chosen(const Experiment ***out, const Args *a, const char *group)
     int n = (int)(experiment_end() - experiment_begin()), words = args_count(a) + 1;
     *out = NEW(arena, const Experiment *, n *words + 1);
     for (int i = 0; i < args_count(a); i++) {
-        const char *name = args_at(a, i);
+        const char *name = group && !strcmp(args_at(a, i), "all") ? "*" : args_at(a, i);
         bool whole = !group || strchr(name, '/');
         TRY(choose(*out, arena, whole ? name : str_print(arena, "%s/%s", group, name)));
     }
@@ -73,9 +74,18 @@ static Status check_any(const Args *a)
     return launch_check(a, list);
 }
 
+/* A command without a word lists its experiments: all of them take long. */
+static Status show_group(const Args *a, const char *group)
+{
+    list_experiments_of(args_arena(a), group);
+    print_out("\n'vernier %s NAME' runs one, and 'vernier %s all' all of them\n", group, group);
+    return OK;
+}
+
 static Status run_theory(const Args *a)
 {
     const Experiment **list;
+    if (args_bare(a)) return show_group(a, "theory");
     TRY(chosen(&list, a, "theory"));
     return launch_all(a, list, "runs", false);
 }
@@ -90,6 +100,7 @@ static Status check_theory(const Args *a)
 static Status run_toy(const Args *a)
 {
     const Experiment **list;
+    if (args_bare(a)) return show_group(a, "toy");
     TRY(chosen(&list, a, "toy"));
     return launch_all(a, list, "runs", false);
 }
@@ -183,11 +194,11 @@ static const Command RUN = {.name = "run",
                             .check = check_any,
                             .more_help = help_any};
 static const Command THEORY = {.name = "theory",
-                               .summary = "check theorems numerically; all of them when none is named",
-                               .usage = "[options] [NAME...]",
+                               .summary = "check theorems numerically; lists them when none is named",
+                               .usage = "[options] [NAME... | all]",
                                .example = "vernier theory one-token",
                                .options = OPTIONS,
-                               .among = "@theory",
+                               .among = "@theory|all",
                                .choices = CHOICES,
                                .settings = true,
                                .most = -1,
@@ -195,11 +206,11 @@ static const Command THEORY = {.name = "theory",
                                .check = check_theory,
                                .more_help = help_any};
 static const Command TOY = {.name = "toy",
-                            .summary = "run toy experiments; all of them when none is named",
-                            .usage = "[options] [NAME...]",
+                            .summary = "run toy experiments; lists them when none is named",
+                            .usage = "[options] [NAME... | all]",
                             .example = "vernier toy e1 --preset smoke",
                             .options = OPTIONS,
-                            .among = "@toy",
+                            .among = "@toy|all",
                             .choices = CHOICES,
                             .settings = true,
                             .most = -1,

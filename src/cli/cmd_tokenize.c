@@ -26,6 +26,7 @@ static void print_json(const Tokenizer *t, Arena *a, const BpeText *x)
 
 static void print_table(const Tokenizer *t, const BpeText *x)
 {
+    print_out("%6s %6s %6s  %s\n", "id", "begin", "end", "token");
     for (int64_t i = 0; i < x->n; i++) {
         const char *piece = tokenizer_piece(t, x->id[i]);
         print_out("%6d %6lld %6lld  %s\n", x->id[i], (long long)x->begin[i], (long long)x->end[i],

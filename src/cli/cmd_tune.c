@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "cli/adapter.h"
 #include "cli/output.h"
+#include "cli/page.h"
 #include "cli/tune.h"
 #include "io/json.h"
 #include "num/profile.h"
@@ -52,6 +53,7 @@ static Status read_numbers(TuneOptions *o, const Args *a)
     TRY(args_int(&o->features, a, "features", N_FEATURES, N_FEATURES - 1, N_FEATURES));
     TRY(args_real(&o->weight, a, "positive-weight", r ? r->weight : 0, 1e-3, 1e3));
     TRY(args_real(&o->lr, a, "learning-rate", r ? r->lr : -1, 0, 100));
+    TRY(args_real(&o->smoothing, a, "label-smoothing", 0, 0, 0.99));
     return args_real(&o->cut, a, "validation-fraction", 0.2, 0.01, 0.9);
 }
 
@@ -65,41 +67,45 @@ static bool has_option(const TuneView *v, const char *name)
 /* "jit or cmg": the tasks that have an option. */
 static const char *tasks_with(const char *option, Arena *a)
 {
-    const char *list = NULL;
-    for (const TuneView *const *v = TUNE_VIEWS; *v; v++) {
-        const char *name = (*v)->tune->task->name;
-        if (has_option(*v, option)) list = list ? str_print(a, "%s or %s", list, name) : name;
-    }
-    return list;
+    Buf names = buf_open(a);
+    for (const TuneTask *const *t = tune_task_begin(); t < tune_task_end(); t++)
+        if (has_option(tune_view(*t), option)) buf_print(&names, "%s%s", names.len ? "|" : "", (*t)->task->name);
+    return words_listed(a, names.text, " or ");
 }
 
 /* Options that only other tasks have are a mistake. */
 static Status check_task(const Args *a, const TuneTask *task)
 {
-    for (const TuneView *const *v = TUNE_VIEWS; *v; v++)
-        for (const char *const *other = (*v)->options; *other; other++)
+    for (const TuneTask *const *t = tune_task_begin(); t < tune_task_end(); t++)
+        for (const char *const *other = tune_view(*t)->options; *other; other++)
             if (args_given(a, *other) && !has_option(tune_view(task), *other))
                 return err_fail(E_CONFIG, "--%s is for --task %s", *other, tasks_with(*other, args_arena(a)));
     return OK;
 }
 
+static Status read_task(const TuneTask **out, const Args *a)
+{
+    const char *name = args_text(a, "task", NULL);
+    const char *all = words_listed(args_arena(a), tune_task_names(args_arena(a)), " or ");
+    if (!name) return err_fail(E_CONFIG, "--task is needed: %s", all);
+    *out = tune_task_find(name);
+    return *out ? OK : err_fail(E_CONFIG, "--task %s: expected %s", name, all);
+}
+
 /* Reads all options of `vernier tune` and checks that they belong to the chosen task. */
 static Status read_options(TuneOptions *o, const Args *a)
 {
-    enum { TASKS_MOST = 8 };
-    const char *names[TASKS_MOST] = {NULL};
     static const char *const LOSSES[] = {"cross-entropy", "focal", NULL};
-    int task, head, score, loss, form, objectives, trunk, log;
-    for (int i = 0; TUNE_TASKS[i]; i++) names[i] = TUNE_TASKS[i]->task->name;
-    if (!args_given(a, "task")) return err_fail(E_CONFIG, "--task is needed: jit, cmg, lm or pretrain");
-    TRY(args_word(&task, a, "task", 0, names));
+    int head, score, loss, form, objectives, trunk, log;
+    const TuneTask *task;
+    TRY(read_task(&task, a));
     TRY(args_word(&head, a, "head", 0, JIT_HEAD));
     TRY(args_word(&score, a, "score", 0, LM_SCORE));
     TRY(args_word(&loss, a, "loss", 0, LOSSES));
     TRY(args_word(&objectives, a, "objectives", 0, REVIEW_FORM));
     TRY(args_word(&trunk, a, "trunk-cache", TRUNK_AUTO, TRUNK_KEEP));
     TRY(args_word(&form, a, "form", 0, (const char *const[]){"mcmd", "review", NULL}));
-    *o = (TuneOptions){.task = TUNE_TASKS[task],
+    *o = (TuneOptions){.task = task,
                        .method = args_text(a, "method", NULL),
                        .options = args_text(a, "options", ""),
                        .train = args_text(a, "train", NULL),
@@ -114,7 +120,13 @@ static Status read_options(TuneOptions *o, const Args *a)
                        .focal = loss == 1,
                        .review = form == 1,
                        .objectives = (ReviewForm)objectives,
-                       .key = args_text(a, "text-key", LM_KEY),
+                       .text_column = args_text(a, "text-column", NULL),
+                       .pair_column = args_text(a, "text-pair-column", NULL),
+                       .label_column = args_text(a, "label-column", NULL),
+                       .class_weights = args_text(a, "class-weights", NULL),
+                       .metric = args_text(a, "metric", NULL),
+                       .window = args_given(a, "window"),
+                       .key = args_text(a, "text-key", args_text(a, "text-column", LM_KEY)),
                        .as_published = args_given(a, "as-published"),
                        .trunk = args_given(a, "no-trunk-cache") ? TRUNK_OFF : (TrunkKeep)trunk,
                        .shared = args_text(a, "trunk-dir", NULL),
@@ -242,16 +254,29 @@ static Status tune(const Args *a)
 
 static const Option OPTIONS[] = {
     {"task", "TASK",
-     "jit: just-in-time defect prediction (does a commit introduce a defect?); cmg: commit-message generation; lm: "
-     "language modelling of your own texts by a decoder; pretrain: an encoder-decoder on changes without labels, as "
-     "CodeReviewer or CCT5"},
+     "classify: a class for each text of your table; pair: a class for each pair of texts; regress: a number; lm: "
+     "language modelling of your texts by a decoder; jit: just-in-time defect prediction (does a commit introduce a "
+     "defect?); cmg: commit-message generation; pretrain: an encoder-decoder on changes without labels, as "
+     "CodeReviewer or CCT5 (vernier list tasks)"},
     {"train", "FILE",
-     "change records as JSON Lines, from vernier data mine or with lists added and removed; jit needs labels.  lm: "
-     "rows "
-     "with \"text\", with \"prompt\" and \"completion\", or with chat \"messages\", or a plain text file"},
+     "classify, pair, regress: CSV or TSV with a line of names, or JSON Lines.  lm: the same, or rows "
+     "with \"prompt\" and \"completion\", or with chat \"messages\", or a plain text file.  jit, cmg: change "
+     "records as JSON Lines, from vernier data mine or with lists added and removed; jit needs labels"},
+    {"text-column", "NAME", "the column of the text (default text)"},
+    {"text-pair-column", "NAME", "pair, regress: the column of the second text (default of pair: text_pair)"},
+    {"label-column", "NAME", "the column of the class or number (default label)"},
+    {"class-weights", "WHICH",
+     "weights of the classes in the loss: balanced (each class has the same total weight), or CLASS=WEIGHT,.."},
+    {"label-smoothing", "E", "a share E of each label is spread evenly over all classes (default 0)"},
+    {"metric", "NAME",
+     "the validation measure that chooses the best evaluation and ends the training early: macro_f1 (default), "
+     "accuracy, mcc, auc or loss; of numbers pearson (default), spearman, rmse, mae or r2"},
+    {"window", NULL,
+     "read a text that has more than --max-length tokens in windows that overlap by a quarter, and average their "
+     "logits (default: cut its end)"},
     {"valid", "FILE",
-     "examples for validation; default: the latest fifth of each project (and class); lm: a fifth drawn by the seed, "
-     "or the end of a plain text"},
+     "examples for validation; default: a fifth drawn by the seed, of each class; lm: or the end of a plain text; "
+     "jit, cmg: the latest fifth of each project (and class)"},
     {"validation-fraction", "SHARE", "fraction of --train for validation (default 0.2)", .alias = "cut"},
     {"out", "DIR", "directory for the predictor"},
     {"method", "NAME",
@@ -288,7 +313,7 @@ static const Option OPTIONS[] = {
     {"score", "WHICH",
      "lm: completion (default: of completions and conversations only the completion, or the assistant's messages) or "
      "all tokens"},
-    {"text-key", "KEY", "lm: the member of a row that holds its text (default text)"},
+    {"text-key", "KEY", "lm: the same as --text-column"},
     {"head", "HEAD",
      "jit: single (text only), concat (text and features; default if every commit has features) or expert (features "
      "only)"},
@@ -303,7 +328,7 @@ static const Option OPTIONS[] = {
     LOAD_OPTIONS,
     {"language", "NAME", "PLBART's language token"},
     {"encoder", "K=V,..",
-     "settings of the small model: layers, dim, heads, hidden, vocab; jit also: length, steps, lr"},
+     "settings of the small model: layers, dim, heads, hidden, vocab; but for cmg also: length, steps, lr"},
     {"max-length", "N",
      "maximum number of tokens of a commit (default 512 minus the virtual tokens, or the model's) or a text (lm: "
      "1024)",
@@ -318,14 +343,14 @@ static const Option OPTIONS[] = {
      "message, as CodeReviewer and CCT5)"},
     {"target", "N", "cmg: maximum number of tokens of a message (default 128)"},
     {"epochs", "N", "number of epochs (default 10; lm: 3)"},
-    {"batch", "N", "examples in each step (default 32; lm: 8)"},
+    {"batch", "N", "examples in each step (default 16; lm: 8; jit, cmg: 32)"},
     {"accumulate", "N", "accumulate the gradient of a step over N parts of its batch: less memory, the same step"},
     {"shards", "N",
      "cut the batch of a step into N shards, which the ranks of mpirun or srun share out; the result depends on N "
      "and "
      "not on the ranks (default 8 under mpirun or srun, else 1)"},
     {"learning-rate", "RATE", "peak of the linear schedule; the default depends on task and method", .alias = "lr"},
-    {"evaluations", "N", "evaluations in each epoch (default 5; lm: 2)"},
+    {"evaluations", "N", "evaluations in each epoch (default 1; lm: 2; jit, cmg: 5)"},
     {"patience", "N", "stop after N evaluations without improvement (default 25; 0: never)"},
     {"best-threshold", NULL, "jit: use the threshold with the best validation F1 instead of 0.5"},
     {"as-published", NULL,
@@ -338,7 +363,7 @@ static const Option OPTIONS[] = {
     {"profile", NULL, "print where the time goes, by kind of kernel, forward and backward, to standard error"},
     {"json", NULL, "print the measures as JSON"},
     {0}};
-static const Choice CHOICES[] = {{"task", "jit|cmg|lm|pretrain"},
+static const Choice CHOICES[] = {{"task", "@tasks"},
                                  {"method", "@methods|@recipes|@baselines"},
                                  {"head", "single|concat|expert"},
                                  {"score", "completion|all"},
@@ -352,13 +377,14 @@ static const Choice CHOICES[] = {{"task", "jit|cmg|lm|pretrain"},
                                  {0}};
 static const Command TUNE = {
     .name = "tune",
-    .summary = "tune a model on your own data: defect prediction, commit messages or texts",
-    .usage = "--task jit|cmg|lm|pretrain --train FILE --out DIR [options]",
+    .summary = "tune a model on your own data: classes, numbers, texts, defects or commit messages",
+    .usage = "--task TASK --train FILE --out DIR [options]",
     .about =
-        "Tunes a model to predict defects from labelled commits, to write commit messages, or to continue texts.  "
-        "The "
-        "parameters of the evaluation with the best validation F1, or with the lowest validation perplexity of the "
-        "messages or texts, are kept in DIR.  They are an adapter and its head, or the whole model with --method "
+        "Tunes a model on a table of your own (classify, pair, regress), to continue texts (lm), to predict defects "
+        "from labelled commits, or to write commit messages.  The "
+        "parameters of the evaluation with the best validation measure (--metric), or with the lowest validation "
+        "perplexity of the messages or texts, are kept in DIR.  They are an adapter and its head, or the whole model "
+        "with --method "
         "full.  DIR also gets "
         "metrics.jsonl (loss and learning rate of every step, and the evaluations; also as metrics.csv and, for the "
         "Transformers library, as trainer_state.json), results.json, figures/loss "
@@ -372,7 +398,9 @@ static const Command TUNE = {
         "each text, conversations are rendered by the model's own chat template, and a plain text is cut into blocks "
         "of "
         "--max-length tokens.  vernier generate MODEL --adapter DIR writes with the adapter.",
-    .example = "vernier tune --task jit --train commits.jsonl --method words --out baseline\n"
+    .example = "vernier tune --task classify --train reviews.csv --text-column review --label-column stars "
+               "--model minilm --out stars\n"
+               "  vernier tune --task jit --train commits.jsonl --method words --out baseline\n"
                "  vernier tune --task jit --train commits.jsonl --model codebert --options rank=8 --out defects\n"
                "  vernier tune --task cmg --train commits.jsonl --model codet5-small --out writer\n"
                "  vernier tune --task lm --train notes.jsonl --model gpt2 --out notes\n"

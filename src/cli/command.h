@@ -103,6 +103,7 @@ Status args_content_fault(Status, const Args *, int operand);
 Status args_output(const Args *, const char *role, const char *path, int first);
 /* The same of a directory; no other output lies in it. */
 Status args_output_dir(const Args *, const char *role, const char *path, int first);
+bool args_bare(const Args *); /* neither options nor settings nor operands are given */
 bool args_quiet(const Args *);
 Status cli_flush(void); /* standard output, after a long step: E_IO; a reader that went away is no error */
 

@@ -46,7 +46,38 @@ typedef struct {
     const char **dir; /* their run directories, for the report */
     bool supported;   /* every claim so far */
     Status first;
+    GridRows verdicts; /* of several */
 } Tally;
+
+/* A row of the closing table.  The run ends before the table is printed. */
+static void add_verdict(Tally *t, Arena *a, const Run *r, Status status)
+{
+    const char *sentence = status ? err_message() : r->sentence;
+    if (!t->verdicts.cols) t->verdicts = grid_begin(a, 3, (const char *const[]){"experiment", "verdict", "finding"});
+    grid_row(&t->verdicts, (const char *const[]){experiment_name(a, r->experiment),
+                                                 status ? "did not end" : verdict_name(r->verdict),
+                                                 str_copy(a, sentence, strlen(sentence))});
+}
+
+/* The closing table is at most 80 columns wide: sentences are cut to the room that the names leave. */
+static void print_verdicts(const Tally *t, Arena *a)
+{
+    enum { WIDE = 80, INDENT = 2, BETWEEN = 4 };
+    Buf b = buf_open(a);
+    size_t name = 0;
+    if (!t->verdicts.cols) return;
+    for (int i = 0; i < t->verdicts.n; i += 3)
+        if (strlen(t->verdicts.cell[i]) > name) name = strlen(t->verdicts.cell[i]);
+    const size_t used = INDENT + BETWEEN + name + strlen("not supported"), room = used < WIDE - 20 ? WIDE - used : 20;
+    for (int i = 2; i < t->verdicts.n; i += 3) {
+        const char *s = t->verdicts.cell[i];
+        if (strlen(s) > room) t->verdicts.cell[i] = str_print(a, "%.*s ...", (int)text_whole(s, room - 4), s);
+    }
+    const Grid g = grid_end(&t->verdicts, NULL);
+    grid_form(&b, &g, GRID_TEXT, INDENT);
+    print_out("\n");
+    print_layout(b.text, b.len);
+}
 
 static Status print_json(Arena *a, const char *dir, Tally *t)
 {
@@ -70,8 +101,12 @@ static Status launch(const Args *a, const Request *q, Tally *t)
         status = print_json(args_arena(a), r->dir, t);
     } else if (!status) {
         if (t->printed++) print_out("\n");
-        results_print(r);
+        if (t->n > 1)
+            results_print_short(r);
+        else
+            results_print(r);
     }
+    if (t->n > 1) add_verdict(t, args_arena(a), r, status);
     if (!status && !q->dir) folder_latest(&r->folder);
     if (!access(results, F_OK)) t->dir[t->dirs++] = str_copy(args_arena(a), r->dir, strlen(r->dir));
     if (status == E_INTERRUPT && !q->quiet) progress_kept(r->folder.dir);
@@ -79,16 +114,72 @@ static Status launch(const Args *a, const Request *q, Tally *t)
     return status ? status : cli_flush();
 }
 
-/* Before each of several: the time so far, and an estimate of the rest from it. */
-static void announce(const char *name, int i, int n, double seconds)
+/* ---- the time left */
+
+/* The number that the words at `at` begin with: "half a", "two", "a few"; 0: none. */
+static double number_word(const char *at)
+{
+    static const struct {
+        const char *word;
+        double value;
+    } WORDS[] = {{"a quarter of", 0.25},
+                 {"half", 0.5},
+                 {"a few", 4},
+                 {"some", 4},
+                 {"three", 3},
+                 {"two", 2},
+                 {"five", 5},
+                 {"six", 6},
+                 {"ten", 10},
+                 {"twenty", 20},
+                 {"a", 1},
+                 {"an", 1}};
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
+        const size_t n = strlen(WORDS[i].word);
+        if (!strncmp(at, WORDS[i].word, n) && at[n] == ' ') return WORDS[i].value;
+    }
+    return 0;
+}
+
+double launch_cost(const Experiment *e, Preset preset)
+{
+    static const struct {
+        const char *word;
+        double seconds;
+    } UNITS[] = {{"second", 1}, {"minute", 60}, {"hour", 3600}, {"day", 86400}};
+    const char *at = strstr(e->cost, preset_name(preset));
+    if (!at) return 60;
+    at += strlen(preset_name(preset));
+    const size_t n = strcspn(at, ",");
+    double many = 0;
+    for (size_t i = 0; i + 1 < n && !many; i++)
+        if (at[i] == ' ') many = number_word(at + i + 1);
+    for (size_t i = 0; i < sizeof UNITS / sizeof *UNITS; i++) {
+        const char *unit = strstr(at, UNITS[i].word);
+        const bool more = strstr(at, " and a half") && strstr(at, " and a half") < at + n;
+        if (unit && unit < at + n) return (many ? many + 0.5 * more : 4) * UNITS[i].seconds;
+    }
+    return 60;
+}
+
+double launch_left(double spent, double done, double left)
+{
+    enum { DOUBT = 20 }; /* seconds of belief in the costs as they are declared, before any is measured */
+    return left * (spent + DOUBT) / (done + DOUBT);
+}
+
+/* Before each of several: the time so far, and an estimate of the rest from the costs that experiments declare and the
+ * speed at which those before came. */
+static void announce(const Args *a, const Request *q, const Experiment **list, int i, double seconds)
 {
     char spent[32], left[32];
+    double done = 0, rest = 0;
+    int n = 0;
+    for (; list[n]; n++) *(n < i ? &done : &rest) += launch_cost(list[n], q->preset);
     progress_span(spent, sizeof spent, seconds);
-    progress_span(left, sizeof left, i ? seconds / i * (n - i) : 0);
-    if (i && seconds >= 1)
-        print_err("%d/%d %s  (%s so far, about %s left)\n", i + 1, n, name, spent, left);
-    else
-        print_err("%d/%d %s\n", i + 1, n, name);
+    progress_span(left, sizeof left, launch_left(seconds, done, rest));
+    print_err("%d/%d %s  (%s so far, about %s left)\n", i + 1, n, experiment_name(args_arena(a), list[i]), spent,
+              left);
 }
 
 static Status check_each(const Args *a, Request q, const Experiment **list)
@@ -110,7 +201,7 @@ static Status launch_each(const Args *a, Request q, const Experiment **list, Tal
         const char *name = experiment_name(args_arena(a), list[i]);
         q.experiment = list[i];
         if (run_stopped()) return run_interrupted();
-        if (t->n > 1 && !q.quiet) announce(name, i, t->n, clock_now() - began);
+        if (t->n > 1 && !q.quiet) announce(a, &q, list, i, clock_now() - began);
         Status status = launch(a, &q, t);
         if (!status) continue;
         if (t->n == 1 || status == E_INTERRUPT) return status;
@@ -168,6 +259,7 @@ Status launch_all(const Args *a, const Experiment **list, const char *otherwise,
     if (page && !q.overwrite) TRY(report_place(path));
     Status status = launch_each(a, q, list, &t);
     if (args_given(a, "json") && t.n > 1) print_out("%s]\n", t.printed ? "" : "[");
+    if (!args_given(a, "json")) print_verdicts(&t, arena);
     if (status) return status;
     if (page && t.dirs) {
         TRY(report_runs(path, arena, t.dirs, t.dir));

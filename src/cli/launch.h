@@ -36,6 +36,11 @@
 
 const char *experiment_name(Arena *, const Experiment *); /* "group/name" */
 
+/* The seconds of a preset as the experiment declares them in words, "quick half a minute"; a minute where it does not. */
+double launch_cost(const Experiment *, Preset);
+/* The seconds left, where work of declared cost `done` took `spent` seconds and work of cost `left` remains. */
+double launch_left(double spent, double done, double left);
+
 Status launch_check(const Args *, const Experiment **list); /* would the options be accepted? */
 /* Runs the NULL-ended list in order.  A single one writes to --out, by default `otherwise`/GROUP/NAME/HASH.  Several,
  * or any number with `page`, write to PARENT/GROUP/NAME/HASH, where PARENT is --out, by default `otherwise`, and one

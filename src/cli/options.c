@@ -341,6 +341,11 @@ Status args_output_dir(const Args *args, const char *role, const char *path, int
     return add_output((Args *)(uintptr_t)args, role, path);
 }
 
+bool args_bare(const Args *a)
+{
+    return !a->n_given && !a->n_setting && !a->n_operand;
+}
+
 bool args_quiet(const Args *a)
 {
     return args_given(a, "quiet");

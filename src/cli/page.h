@@ -20,6 +20,9 @@ const char *page_examples(Arena *, const Command *, const char *page);
 
 /* The words of "smoke|@methods", each with its meaning where it has one; ended by a key of NULL. */
 const KeyValue *words_of(Arena *, const char *among);
+/* The experiments of a group, a line for each with its title. */
+void list_experiments_of(Arena *, const char *group);
+
 const char *choice_among(const Command *, const char *option); /* NULL: anything */
 
 #endif

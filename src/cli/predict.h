@@ -28,6 +28,8 @@ Status predict_defects(Prediction *);                 /* jit: ranks the commits 
 Status predict_messages(Prediction *);                /* cmg: writes one message a commit */
 Status predict_texts(Prediction *, const char *path); /* lm: loss and perplexity of each text of a file */
 
+Status predict_rows(Prediction *, const char *path); /* the user's own tables: a class or a number for each row */
+
 /* ---- predict_print.c */
 
 /* Progress over `total` commits, as a callback with a PredictWatch; false once a signal was seen. */

@@ -92,6 +92,9 @@ static Status print_table(Ranking *w)
     for (int64_t i = 0; i < n; i++) called += risky(w, i);
     print_out("%lld %s, %lld called defective (score from %.4g on)%s\n\n", (long long)n,
               str_plural(n, "commit", "commits"), (long long)called, w->of->p.threshold, lines_named(w));
+    if (!called)
+        print_out("no score reaches the threshold; vernier tune --best-threshold chooses the one with the best "
+                  "validation F1\n\n");
     print_out("%5s %7s%s %7s  %-10s  %s\n", "", "score", w->labelled ? " label" : "", "lines", "id", "subject");
     for (int64_t r = 0; r < n && (!w->top || r < w->top); r++) {
         int64_t i = w->order[r];

@@ -18,14 +18,17 @@ typedef struct {
     const char *input;          /* of --train */
     bool base;                  /* the result is a model to begin with, and predicts nothing itself */
     bool scores;                /* evaluations give F1 and AUC, with which random scores compare; else a loss */
+    bool curve;                 /* evaluations give the measures of its kind, which figures/loss shows */
     const char *const *options; /* those that only some tasks have; ends with NULL */
     Status (*print)(const TuneJob *, const cJSON *validation, const cJSON *card, const char *path);
     const char *(*sentence)(const TuneJob *, const cJSON *validation);
     void (*config)(cJSON *, const TuneJob *);              /* its settings for the manifest */
     const char *(*next)(const TuneJob *, const char *out); /* another command for the result; NULL: none */
 } TuneView;
-extern const TuneView *const TUNE_VIEWS[]; /* NULL-ended */
+extern const TuneView TUNE_OWN_VIEW; /* of all tasks on the user's own tables, with their titles: tune_own.c */
 const TuneView *tune_view(const TuneTask *);
+const char *tune_title(const TuneTask *);
+const char *tune_loss(const TuneTask *); /* the axis */
 
 /* How good the predictor is on the validation examples, as its card has it; cards are checked: E_FORMAT. */
 Status tune_print(const TuneJob *, const cJSON *card, const char *path);

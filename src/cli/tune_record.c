@@ -177,11 +177,15 @@ static Status read_panels(Panel out[PANELS], int *n, const TuneRecord *r)
 {
     const TuneView *view = tune_view(r->job->o.task);
     Panel before = {.title = "Pretraining", .unit = "loss (nats per token)", .lines = 1},
-          training = {.title = "Tuning", .unit = view->loss, .lines = 2 - view->scores},
+          training = {.title = "Tuning", .unit = tune_loss(r->job->o.task), .lines = 2 - view->scores},
           valid = {.title = "Validation", .unit = "score", .lines = 2};
     TRY(read_curve(&before.line[0], r, "pretraining", "loss", "training"));
     TRY(read_curve(&training.line[0], r, "tuning", "loss", "training"));
-    if (view->scores) {
+    if (view->curve) {
+        const Measure *m = &r->job->p.task->own->measure[r->job->own_measure];
+        TRY(read_curve(&valid.line[0], r, "validation", m->key, m->name));
+        valid.line[0].marked = true, valid.lines = training.lines = 1;
+    } else if (view->scores) {
         TRY(read_curve(&valid.line[0], r, "validation", "f1", "F1"));
         TRY(read_curve(&valid.line[1], r, "validation", "auc", "AUC"));
         valid.line[0].marked = valid.line[1].marked = true;
@@ -190,7 +194,7 @@ static Status read_panels(Panel out[PANELS], int *n, const TuneRecord *r)
     }
     if (before.line[0].y.data) out[(*n)++] = before;
     out[(*n)++] = training;
-    if (view->scores) out[(*n)++] = valid;
+    if (view->scores || view->curve) out[(*n)++] = valid;
     return OK;
 }
 
@@ -222,16 +226,36 @@ static void add_metric(cJSON *metrics, const char *name, double x)
     for (int k = 0; k < 2; k++) cJSON_AddItemToArray(pair, cJSON_CreateNull());
 }
 
+/* A measure's interval, where the card has one. */
+static void add_interval(cJSON *metrics, const char *name, const cJSON *pair)
+{
+    if (cJSON_GetArraySize(pair) != 2) return;
+    cJSON_ReplaceItemInObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(metrics, name), "ci95",
+                                           cJSON_Duplicate(pair, true));
+}
+
+/* Measures of the baselines that the card names. */
+static void add_baselines(cJSON *metrics, const TuneJob *j, const cJSON *baselines)
+{
+    const cJSON *one, *x;
+    cJSON_ArrayForEach(one, baselines) cJSON_ArrayForEach(x, one)
+        add_metric(metrics, str_print(j->run, "%s: %s", one->string, x->string), cJSON_GetNumberValue(x));
+}
+
 /* The measures of the card, and for defects those of random scores. */
 static void add_metrics(cJSON *root, const TuneJob *j, const cJSON *card)
 {
     cJSON *metrics = cJSON_AddObjectToObject(root, "metrics");
     const cJSON *x, *measures = cJSON_GetObjectItemCaseSensitive(card, "validation");
+    const cJSON *intervals = cJSON_GetObjectItemCaseSensitive(measures, "intervals");
     cJSON_ArrayForEach(x, measures)
     {
-        if (cJSON_IsNumber(x) || cJSON_IsNull(x))
-            add_metric(metrics, str_print(j->run, "validation: %s", x->string), cJSON_GetNumberValue(x));
+        const char *name = str_print(j->run, "validation: %s", x->string);
+        if (!cJSON_IsNumber(x) && !cJSON_IsNull(x)) continue;
+        add_metric(metrics, name, cJSON_GetNumberValue(x));
+        add_interval(metrics, name, cJSON_GetObjectItemCaseSensitive(intervals, x->string));
     }
+    add_baselines(metrics, j, cJSON_GetObjectItemCaseSensitive(measures, "baselines"));
     if (tune_view(j->o.task)->scores) {
         double v[JIT_MEASURES];
         JitScores random = jit_random(&j->valid, 1);
@@ -254,12 +278,21 @@ static const char *sentence(const TuneJob *j, const cJSON *card)
     return str_print(j->run, "%s%s.", tune_view(j->o.task)->sentence(j, validation), trained);
 }
 
+/* Sentences of the card on the run. */
+static cJSON *notes_of(const cJSON *card)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(card, "validation");
+    const cJSON *theory = cJSON_GetObjectItemCaseSensitive(v, "theory");
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(theory, "sentences");
+    return list ? cJSON_Duplicate(list, true) : cJSON_CreateArray();
+}
+
 /* The results of a tuning in the form of an experiment's, for reports. */
 static cJSON *results_json(const TuneJob *j, const cJSON *card)
 {
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "experiment", str_print(j->run, "tune/%s", j->p.task->name));
-    cJSON_AddStringToObject(root, "title", str_print(j->run, "%s, %s", tune_view(j->o.task)->title, j->p.method));
+    cJSON_AddStringToObject(root, "title", str_print(j->run, "%s, %s", tune_title(j->o.task), j->p.method));
     if (j->p.peft)
         cJSON_AddStringToObject(root, "method", str_print(j->run, "%s: %s.", j->p.peft->name, j->p.peft->summary));
     else
@@ -271,7 +304,7 @@ static cJSON *results_json(const TuneJob *j, const cJSON *card)
     add_metrics(root, j, card);
     cJSON_AddArrayToObject(root, "comparisons");
     cJSON *figures = cJSON_AddArrayToObject(root, "figures"), *one = cJSON_CreateObject();
-    cJSON_AddArrayToObject(root, "notes");
+    cJSON_AddItemToObject(root, "notes", notes_of(card));
     cJSON_AddStringToObject(one, "name", "loss");
     cJSON_AddStringToObject(one, "caption", "Training loss, as the mean of equal numbers of steps, and evaluations.");
     if (j->p.peft)
@@ -279,6 +312,14 @@ static cJSON *results_json(const TuneJob *j, const cJSON *card)
     else
         cJSON_Delete(one);
     return root;
+}
+
+/* The key of the measure by which evaluations are chosen. */
+static const char *best_measure(const TuneJob *j)
+{
+    const TuneView *view = tune_view(j->o.task);
+    if (view->curve) return j->p.task->own->measure[j->own_measure].key;
+    return view->scores ? "f1" : "loss";
 }
 
 /* The log in the forms of other programs. */
@@ -292,7 +333,7 @@ static Status write_logs(const TuneRecord *r)
                                 .every = j->t.every,
                                 .batch = o->batch,
                                 .best_step = j->t.stand.best_step,
-                                .best = tune_view(o->task)->scores ? "f1" : "loss"};
+                                .best = best_measure(j)};
     TRY(logs_csv(j->run, r->dir));
     if (r->tensorboard) TRY(logs_events(j->run, r->dir));
     return logs_trainer_state(j->run, r->dir, &facts);

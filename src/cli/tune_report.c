@@ -168,7 +168,7 @@ static const TuneView LM = {.tune = &TUNE_LM,
                             .title = "Language modelling",
                             .input = "texts as JSON Lines, or plain text",
                             .loss = "loss (nats per token)",
-                            .options = (const char *const[]){"score", "text-key", NULL},
+                            .options = (const char *const[]){"score", "text-key", "text-column", NULL},
                             .print = print_texts,
                             .sentence = texts_sentence,
                             .config = texts_config,
@@ -235,13 +235,24 @@ static const TuneView PRETRAIN = {.tune = &TUNE_PRETRAIN,
 
 /* ---- any task */
 
-const TuneView *const TUNE_VIEWS[] = {&JIT, &CMG, &LM, &PRETRAIN, NULL};
+static const TuneView *const VIEWS[] = {&LM, &JIT, &CMG, &PRETRAIN};
 
 const TuneView *tune_view(const TuneTask *task)
 {
-    const TuneView *const *v = TUNE_VIEWS;
+    const TuneView *const *v = VIEWS;
+    if (task->task->own) return &TUNE_OWN_VIEW;
     while ((*v)->tune != task) v++;
     return *v;
+}
+
+const char *tune_title(const TuneTask *task)
+{
+    return task->title ? task->title : tune_view(task)->title;
+}
+
+const char *tune_loss(const TuneTask *task)
+{
+    return task->loss ? task->loss : tune_view(task)->loss;
 }
 
 Status tune_print(const TuneJob *j, const cJSON *card, const char *path)

@@ -9,6 +9,7 @@
 #include "run/run.h"
 #include "tasks/learner.h"
 #include "tasks/recipe.h"
+#include "tasks/tune.h"
 
 const Option COMMON_OPTIONS[] = {
     {"help", NULL, "show this text and stop"},
@@ -58,16 +59,16 @@ typedef struct {
     Arena *arena;
     KeyValue *word;
     int n;
-} Words;
+} WordList;
 
-static void add(Words *w, const char *word, const char *meaning)
+static void add(WordList *w, const char *word, const char *meaning)
 {
     CHECK(w->n + 1 < MOST_WORDS, "%d words", w->n + 1);
     w->word[w->n++] = (KeyValue){word, meaning};
 }
 
 /* The experiments of one group by name, or with group NULL all of them as GROUP/NAME. */
-static void add_experiments(Words *w, const char *group)
+static void add_experiments(WordList *w, const char *group)
 {
     for (const Experiment **e = list_experiments(w->arena); *e; e++)
         if (!group)
@@ -76,10 +77,13 @@ static void add_experiments(Words *w, const char *group)
             add(w, (*e)->name, (*e)->title);
 }
 
-static void add_named(Words *w, const char *name)
+static void add_named(WordList *w, const char *name)
 {
     if (!strcmp(name, "methods"))
         for (const Peft *const *p = peft_begin(); p < peft_end(); p++) add(w, (*p)->name, (*p)->summary);
+    else if (!strcmp(name, "tasks"))
+        for (const TuneTask *const *t = tune_task_begin(); t < tune_task_end(); t++)
+            add(w, (*t)->task->name, (*t)->about);
     else if (!strcmp(name, "recipes"))
         for (const Recipe *r = RECIPES; r->name; r++) add(w, r->name, r->title);
     else if (!strcmp(name, "baselines"))
@@ -94,7 +98,7 @@ static void add_named(Words *w, const char *name)
 
 const KeyValue *words_of(Arena *a, const char *among)
 {
-    Words w = {a, NEW(a, KeyValue, MOST_WORDS), 0};
+    WordList w = {a, NEW(a, KeyValue, MOST_WORDS), 0};
     for (const char *p = among; p && *p; p += *p == '|') {
         size_t n = strcspn(p, "|");
         const char *word = str_copy(a, p, n);

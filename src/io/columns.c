@@ -7,9 +7,8 @@
 
 #include "base/lines.h"
 #include "base/table.h"
+#include "io/csv.h"
 #include "io/json.h"
-
-enum { MOST_FIELDS = 4096 };
 
 typedef struct {
     const char *path;
@@ -209,41 +208,6 @@ static Status read_json(Reader *r, Bytes text)
 
 /* ---- CSV */
 
-/* One record: fields are cut out of the text in place.  *at moves behind its line end. */
-static Status record(Bytes *field, int *n, Reader *r, char **at)
-{
-    char *s = *at;
-    int64_t first = r->line;
-    for (*n = 0;; s++) {
-        if (*n == MOST_FIELDS)
-            return err_fail(E_FORMAT, "%s:%lld: more than %d fields", r->path, (long long)first, MOST_FIELDS);
-        Bytes f = {s, 0};
-        if (*s == '"') {
-            char *to = s++;
-            for (f.text = to; *s && (*s != '"' || s[1] == '"'); s++) {
-                r->line += *s == '\n';
-                s += *s == '"';
-                *to++ = *s;
-            }
-            f.len = (size_t)(to - f.text);
-            if (*s++ != '"')
-                return err_fail(E_FORMAT, "%s:%lld: a quoted field has no end", r->path, (long long)first);
-            s += strspn(s, " \t");
-        } else {
-            s += strcspn(s, ",\r\n");
-            f.len = (size_t)(s - f.text);
-        }
-        field[(*n)++] = f;
-        if (*s != ',') break;
-    }
-    s += *s == '\r';
-    if (*s && *s != '\n')
-        return err_fail(E_FORMAT, "%s:%lld: expected a comma after field %d", r->path, (long long)first, *n);
-    *at = s + (*s == '\n');
-    r->line++;
-    return OK;
-}
-
 /* The first column of that name (-1: there is none), and how many have it. */
 static int find_name(int *found, const Bytes *name, int names, const char *wanted)
 {
@@ -301,16 +265,16 @@ static Status number_in(double *out, Reader *r, Bytes field, int64_t line, int p
 
 static Status read_csv(Reader *r, Bytes text)
 {
-    Bytes *field = NEW(r->arena, Bytes, MOST_FIELDS);
+    Bytes *field = NEW(r->arena, Bytes, CSV_FIELDS);
     int names, n;
     Sum *sum = NEW(r->arena, Sum, r->n);
-    char *at = text.text;
-    TRY(record(field, &names, r, &at));
+    Csv in = {.path = r->path, .at = text.text, .separator = ',', .line = 1};
+    TRY(csv_next(field, &names, &in));
     for (int i = 0; i < r->n; i++) TRY(sum_of(&sum[i], r, field, names, i));
     double *value = NEW(r->arena, double, r->n);
-    while (*at) {
-        int64_t line = r->line;
-        TRY(record(field, &n, r, &at));
+    while (*in.at) {
+        int64_t line = in.line;
+        TRY(csv_next(field, &n, &in));
         if (n == 1 && line_blank(field[0])) continue;
         if (n != names)
             return err_fail(E_FORMAT, "%s:%lld: %d %s, expected the %d of line 1", r->path, (long long)line, n,

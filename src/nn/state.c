@@ -254,11 +254,12 @@ static bool is_alias(const State *s, const char *name)
     return false;
 }
 
-/* A copy of a tied table. */
+/* A copy of a tied table.  A head that the model goes without may be its own. */
 static Status check_tied(const State *s, Arena *run, const Config *c)
 {
     for (const Alias *a = s->format->alias; a && a->name; a++) {
         const Stored *own = format_find(s->format, s->w, a->name), *twin = format_find(s->format, s->w, a->file);
+        if (c->no_lm_head && build_is_any_head(a->file)) continue;
         if (!own || !twin || own == twin || s->used[twin - weights_at(s->w, 0)] || stored_same_values(own, twin))
             continue;
         if (!c->tie_head)

@@ -1,4 +1,4 @@
-/* Is a stored notebook what its source gives now?  Texts are compared word by word.  In a word, numbers that are
+/* Does a stored notebook agree with a new run of its source?  Texts are compared word by word.  In a word, numbers that are
  * written with a decimal point or an exponent stand for themselves give or take one unit of their last digit. */
 #include <ctype.h>
 #include <math.h>

@@ -24,7 +24,7 @@ static void add_escaped(Buf *out, const char *s, size_t n)
 
 static void add_inline(Buf *out, const char *s, size_t n);
 
-/* From a mark at s to the same mark behind it: the length of what lies between, or 0. */
+/* From a mark at s to the same mark behind it: the length of the text between, or 0. */
 static size_t between(const char *s, size_t n, const char *mark)
 {
     size_t m = strlen(mark);

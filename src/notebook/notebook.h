@@ -56,7 +56,7 @@ const char *notebook_json(Arena *, const Notebook *);
 Status notebook_load(Notebook *, Arena *, const char *path); /* of such a file; its cells have no line */
 /* A page that needs nothing else.  Figures come from the SVG beside each PNG in the folder. */
 Status notebook_page(const Notebook *, Arena *, const char *folder, const char *path);
-/* E_NUMERIC: `stored` differs from what its source gives now.  The words of outputs are equal; numbers with a
+/* E_NUMERIC: `stored` differs from the new run.  The words of outputs are equal; numbers with a
  * decimal point or an exponent may differ by one unit of their last digit, since processors round differently. */
 Status notebook_compare(const Notebook *now, const Notebook *stored, Arena *);
 bool output_agrees(Arena *, const char *a, const char *b, const char *differs[2]); /* the first words that do */

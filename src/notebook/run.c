@@ -99,7 +99,7 @@ static bool is_figure(Arena *a, const char *line, size_t n, Output *o)
     return !strstr(o->path, "..") && !strchr(o->path, ' ');
 }
 
-/* Text up to and with a figure's line, the figure, and so on; then what went to stderr. */
+/* Text up to and with a figure's line, the figure, and so on; then the text on stderr. */
 static Status split_output(Cell *c, Arena *a, const char *folder, const char *text, const char *errors)
 {
     int room = 0;

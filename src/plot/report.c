@@ -164,6 +164,28 @@ void report_text(Report *r, const char *text)
     }
 }
 
+/* A path as part of an address: all but plain characters in hexadecimal. */
+static void add_address(Buf *b, const char *path)
+{
+    for (; *path; path++)
+        buf_print(b, isalnum((unsigned char)*path) || strchr("/._-", *path) ? "%c" : "%%%02X", (unsigned char)*path);
+}
+
+void report_links(Report *r, const char *label, int n, const char *const (*link)[2])
+{
+    set_in_figures(r, false);
+    buf_print(&r->body, "<p>");
+    add_text(r, &r->body, label);
+    for (int i = 0; i < n; i++) {
+        buf_print(&r->body, "%s<a href=\"", i ? ", " : ": ");
+        add_address(&r->body, link[i][1]);
+        buf_print(&r->body, "\">");
+        add_text(r, &r->body, link[i][0]);
+        buf_print(&r->body, "</a>");
+    }
+    buf_print(&r->body, "</p>\n");
+}
+
 void report_html(Report *r, const char *html)
 {
     set_in_figures(r, false);

@@ -25,6 +25,8 @@ void report_lead(Report *, const char *text);               /* a line below the 
 void report_heading(Report *, int level, const char *text); /* levels 2 and 3 enter the contents list */
 void report_text(Report *, const char *text);               /* a blank line starts a new paragraph */
 void report_html(Report *, const char *html);               /* elements that the caller has made and escaped */
+/* "Files: results.csv, loss.pdf": texts that lead to paths relative to the page. */
+void report_links(Report *, const char *label, int n, const char *const (*text_and_path)[2]);
 void report_verdict(Report *, ReportVerdict, const char *claim, const char *sentence);
 
 /* cell[row * cols + col]; columns of numbers are set right, the words of verdicts are highlighted.  NULL cells are

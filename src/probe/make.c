@@ -47,15 +47,19 @@ Status make_probe(Dataset *out, Arena *a, const MakeOptions *o, MakeStats *stats
     TRY(pool_read(&pool, a, o, stats));
     TRY(RECIPE[o->task](&m, &pool));
     if (out->n < rows)
-        return err_fail(E_MISMATCH,
-                        "%s%s: %lld of %lld rows can be made from %lld usable %s (of %lld read; %lld unfit, %lld "
-                        "without the order of lines, %lld repeated, "
-                        "%lld %s, %lld without a partner); more --from files or smaller --sizes are needed",
-                        o->n_from ? o->from[0] : "generated changes", o->n_from > 1 ? " and others" : "",
-                        (long long)out->n, (long long)rows, (long long)pool.n,
-                        str_plural(pool.n, "change", "changes"), (long long)stats->read, (long long)stats->unfit,
-                        (long long)stats->unordered, (long long)stats->repeated, (long long)stats->near,
-                        str_plural(stats->near, "near-duplicate", "near-duplicates"), (long long)stats->unpaired);
+        return err_fail(
+            E_MISMATCH,
+            "%s%s: %lld of %lld rows can be made from %lld usable %s (of %lld read; %lld unfit, %lld "
+            "without the order of lines, %lld repeated, "
+            "%lld %s, %lld without a partner); more --from files or smaller --sizes are needed%s",
+            o->n_from ? o->from[0] : "generated changes", o->n_from > 1 ? " and others" : "", (long long)out->n,
+            (long long)rows, (long long)pool.n, str_plural(pool.n, "change", "changes"), (long long)stats->read,
+            (long long)stats->unfit, (long long)stats->unordered, (long long)stats->repeated, (long long)stats->near,
+            str_plural(stats->near, "near-duplicate", "near-duplicates"), (long long)stats->unpaired,
+            !stats->unfit         ? ""
+            : o->task == TASK_TYP ? "; unfit for typ is all but one whole Java method within --max-chars: "
+                                    "vernier data mine --lang java --context 1000"
+                                  : "; unfit is a change without lines, or beyond --max-chars");
     shuffle(out, a, rng_stream(o->seed, "make/rows"));
     dataset_count(out, a);
     return OK;

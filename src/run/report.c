@@ -228,7 +228,7 @@ static void add_comparisons(Report *page, Arena *a, const cJSON *o)
 /* The parts of the verdict: gates, claims and exact claims, with the interval and the margin that decide each. */
 static void add_claims(Report *page, Arena *a, const cJSON *o)
 {
-    static const char *const head[] = {"part of the verdict", "verdict", "mean", "interval", "asked"};
+    static const char *const head[] = {"part of the verdict", "verdict", "mean", "interval", "required"};
     enum { COLS = sizeof head / sizeof *head };
     const cJSON *list = field(o, "claims"), *c;
     int rows = cJSON_GetArraySize(list), i = 0;
@@ -245,7 +245,7 @@ static void add_claims(Report *page, Arena *a, const cJSON *o)
     }
     if (rows)
         report_table(page,
-                     "What decides the verdict: 95 % intervals over seeds, 90 % ones for \"within\"; without its "
+                     "Parts of the verdict: 95 % intervals over seeds, 90 % ones for \"within\"; without its "
                      "conditions a run is inconclusive",
                      COLS, head, rows, cell);
 }
@@ -339,8 +339,56 @@ static void add_verdict(Report *page, Arena *a, const cJSON *o)
         report_text(page, sentence);
 }
 
+/* The path from the folder of the page to a directory: "../runs/toy/e1", or NULL where one of them has no place. */
+static const char *path_from(Arena *a, const char *page, const char *dir)
+{
+    const char *slash = strrchr(page, '/'); /* the page is not there yet */
+    char *from = realpath(slash ? str_print(a, "%.*s/", (int)(slash - page), page) : ".", NULL);
+    char *to = realpath(dir, NULL);
+    Buf b = buf_open(a);
+    size_t same = 0;
+    for (size_t i = 0; from && to && (!i || from[i - 1]); i++) {
+        const bool end = (!from[i] || from[i] == '/') && (!to[i] || to[i] == '/');
+        if (end) same = i;
+        if (from[i] != to[i] || !from[i]) break;
+    }
+    for (const char *up = from ? from + same : ""; *up; up++)
+        if (*up == '/' && up[1]) buf_print(&b, "../");
+    if (from && to) buf_print(&b, "%s", to[same] ? to + same + 1 : ".");
+    const bool both = from && to;
+    free(from);
+    free(to);
+    return both ? b.text : NULL;
+}
+
+/* Links to the data behind the section, and to each figure as PDF. */
+static void add_files(Report *page, Arena *a, const Source *s, const char *page_path)
+{
+    static const char *const DATA[] = {"results.csv", "results.json", "metrics.csv", "validation.jsonl",
+                                       "options.json"};
+    enum { DATAS = sizeof DATA / sizeof *DATA };
+    const cJSON *figures = field(s->results, "figures"), *f;
+    const char *to = path_from(a, page_path, s->dir);
+    const char *(*link)[2] = (const char *(*)[2])NEW(a, const char *, 2 * (DATAS + cJSON_GetArraySize(figures) + 1));
+    int n = 0;
+    if (!to) return;
+    link[n][0] = s->dir, link[n++][1] = to;
+    for (int i = 0; i < DATAS; i++) {
+        if (access(str_print(a, "%s/%s", s->dir, DATA[i]), F_OK)) continue;
+        link[n][0] = DATA[i], link[n++][1] = str_print(a, "%s/%s", to, DATA[i]);
+    }
+    cJSON_ArrayForEach(f, figures)
+    {
+        const char *name = str_print(a, "figures/%s.pdf", text(f, "name"));
+        if (!*text(f, "name") || strchr(text(f, "name"), '/') || access(str_print(a, "%s/%s", s->dir, name), F_OK))
+            continue;
+        link[n][0] = str_print(a, "%s.pdf", text(f, "name")), link[n++][1] = str_print(a, "%s/%s", to, name);
+    }
+    report_links(page, "Files", n, (const char *const(*)[2])link);
+}
+
 /* Adds a run's section: verdict, method, tables, metrics, comparisons, figures, notes and settings. */
-static void add_run(Report *page, Arena *a, const Source *s)
+static void add_run(Report *page, Arena *a, const Source *s, const char *path)
 {
     const cJSON *o = s->results, *note;
     report_heading(page, 2,
@@ -357,6 +405,7 @@ static void add_run(Report *page, Arena *a, const Source *s)
     add_comparisons(page, a, o);
     add_figures(page, a, s);
     cJSON_ArrayForEach(note, field(o, "notes")) if (cJSON_IsString(note)) report_text(page, note->valuestring);
+    add_files(page, a, s, path);
     add_settings(page, a, s);
 }
 
@@ -428,7 +477,7 @@ Status report_runs(const char *path, Arena *a, int n, const char *const *dir)
         Report *page = report_open(path, title);
         report_lead(page, lead(a, n, s));
         add_summary(page, a, n, s);
-        for (int i = 0; i < n; i++) add_run(page, a, s + i);
+        for (int i = 0; i < n; i++) add_run(page, a, s + i, path);
         add_machine(page, a, n, s);
         status = report_close(page);
     }

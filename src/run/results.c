@@ -347,17 +347,39 @@ static void print_metrics(Run *r)
     for (const Metric *m = r->metrics; m; m = m->next) print_metric(&r->arena, m, width);
 }
 
-/* Prints a run's verdict, tables, comparisons, notes and the paths of its files. */
-void results_print(Run *r)
+static void print_verdict(Run *r)
 {
     static const int paint[] = {32, 31, 33}; /* green, red, yellow */
-    const Experiment *e = r->experiment;
-    print_out("%s/%s: %s (%s, %d %s)\n", e->group, e->name, e->title, preset_name(r->preset), r->seeds,
-              str_plural(r->seeds, "seed", "seeds"));
-    print_item("  claim", 11, e->claim);
     if (colour()) print_out("\033[%dm", paint[r->verdict]);
     print_item("  verdict", 11, str_print(&r->arena, "%s: %s", verdict_name(r->verdict), r->sentence));
     if (colour()) print_out("\033[0m");
+}
+
+static void print_title(const Run *r)
+{
+    const Experiment *e = r->experiment;
+    print_out("%s/%s: %s (%s, %d %s)\n", e->group, e->name, e->title, preset_name(r->preset), r->seeds,
+              str_plural(r->seeds, "seed", "seeds"));
+}
+
+static void print_path(const Run *r)
+{
+    print_out("  results  %s/results.json%s\n", r->dir, r->folder.done ? " (done before; not run again)" : "");
+}
+
+void results_print_short(Run *r)
+{
+    print_title(r);
+    print_verdict(r);
+    print_path(r);
+}
+
+/* Prints a run's verdict, tables, comparisons, notes and the paths of its files. */
+void results_print(Run *r)
+{
+    print_title(r);
+    print_item("  claim", 11, r->experiment->claim);
+    print_verdict(r);
     claims_print(r);
     for (const Grid *t = r->tables; t; t = t->next) print_table(&r->arena, t);
     for (const Grid *t = r->measured; t; t = t->next) print_table(&r->arena, t);
@@ -372,5 +394,5 @@ void results_print(Run *r)
     }
     for (const Note *n = r->notes; n; n = n->next) print_item("  note", 11, n->text);
     for (const Note *f = r->figures; f; f = f->next) print_out("  figure   %s/figures/%s.svg\n", r->dir, f->text);
-    print_out("  results  %s/results.json%s\n", r->dir, r->folder.done ? " (done before; not run again)" : "");
+    print_path(r);
 }

@@ -106,6 +106,7 @@ const Setting *run_setting(const Run *, const char *key, int *index); /* NULL wh
 Status results_write(Run *, Status);             /* results.json and results.csv, timings.json */
 Status results_recall(Run *);                    /* those of a run that was finished before, as it recorded them */
 void results_print(Run *);                       /* the table on standard output */
+void results_print_short(Run *);                 /* title, verdict and the path of the results */
 Summary metric_summary(Arena *, const Metric *); /* its interval keeps to the metric's range */
 void claims_json(cJSON *root, Run *);            /* "claims" of results.json */
 void claims_recall(Run *, const cJSON *list);

@@ -449,25 +449,31 @@ static Status score_messages(const Args *a)
 
 static Status score(const Args *a)
 {
-    static const char *const NAMES[] = {"defect", "messages", "lines", NULL};
-    static Status (*const RUN[])(const Args *) = {score_defects, score_messages, score_lines};
+    static const char *const NAMES[] = {"classify", "regress", "defect", "messages", "lines", NULL};
+    static Status (*const RUN[])(const Args *) = {score_classified, score_regressed, score_defects, score_messages,
+                                                  score_lines};
     int task;
-    if (!args_given(a, "task")) return err_fail(E_CONFIG, "--task is missing; expected defect, lines or messages");
+    if (!args_given(a, "task"))
+        return err_fail(E_CONFIG, "--task is missing; expected classify, regress, defect, lines or messages");
     TRY(args_word(&task, a, "task", 0, NAMES));
     TRY(args_of(a, NAMES[task]));
     return RUN[task](a);
 }
 
 static const Option OPTIONS[] = {
-    {"task", "TASK", "defect: commits with labels and scores; lines: lines of code; messages: texts, line by line"},
-    {"label", "COLUMN", "0 or 1; default: label", "defect|lines"},
+    {"task", "TASK",
+     "classify: classes and predicted ones; regress: numbers and predicted ones; defect: commits with labels and "
+     "scores; lines: lines of code; messages: texts, line by line"},
+    {"label", "COLUMN", "a class, a number, or 0 or 1 of defects; default: label", "classify|regress|defect|lines"},
+    {"prediction", "COLUMN", "default: prediction; columns p:CLASS add AUC and loss", "classify|regress"},
     {"score", "COLUMN", "higher for class 1; default: score", "defect|lines"},
     {"logits", NULL, "the scores are logits: each becomes a probability first, 1 / (1 + exp(-score))", "defect"},
     {"commit", "COLUMN", "a text that the rows of one commit share, such as its hash; default: commit", "lines"},
     {"effort", "COLUMN", "lines to read, as in la+ld; none: no effort; default: effort, where there is one",
      "defect"},
     {"threshold", "X", "a row counts as 1 from this score on; default: 0.5", "defect"},
-    {"against", "OTHER", "a second COLUMN of scores or file of predictions: differences on the same rows"},
+    {"against", "OTHER",
+     "a second COLUMN of predictions or scores, or file of messages: differences on the same rows"},
     {"meteor", "DIR", "METEOR 1.5's word lists (function.english.words, nonbreaking.english.prefixes)", "messages"},
     {"wordnet", "DIR", "WordNet 3, for synonyms; default: /usr/share/wordnet (Debian's wordnet-base)", "messages"},
     {"losses", "FILE", "columns loss (summed nats) and tokens, a row a message: adds perplexity", "messages"},
@@ -476,18 +482,22 @@ static const Option OPTIONS[] = {
     {"seed", "N", "of the bootstrap samples; default: 1"},
     {"json", NULL, "print the table as JSON"},
     {0}};
-static const Choice CHOICES[] = {{"task", "defect|messages|lines"}, {0}};
+static const Choice CHOICES[] = {{"task", "classify|regress|defect|messages|lines"}, {0}};
 static const Command SCORE = {
     .name = "score",
-    .summary = "score predictions: metrics of defects and of messages, with confidence intervals",
+    .summary = "score predictions of classes, numbers, defects or messages, with confidence intervals",
     .usage = "--task TASK [options] FILE | GOLD PRED",
     .about =
-        "defect, lines: FILE is CSV with a line of column names, or JSON Lines, where a name may be a path "
+        "classify, regress: FILE is CSV, TSV or JSON Lines with a label and a prediction in each row, such as "
+        "vernier "
+        "predict --csv writes.  defect, lines: FILE is CSV with a line of column names, or JSON Lines, where a name "
+        "may be a path "
         "(features.la) and a sum (la+ld).  messages: two text files with a message a line.  Every metric is named "
         "with its variant, because several variants share one name.  Intervals are percentile bootstrap over rows; "
         "p is two-sided, of the paired bootstrap.  Effort-aware metrics are means over all orders of rows with equal "
         "scores.  Remarks below the table give the reason for a missing value.",
-    .example = "vernier score --task defect --label buggy --score p --effort la+ld commits.csv\n"
+    .example = "vernier score --task classify predictions.csv\n"
+               "  vernier score --task defect --label buggy --score p --effort la+ld commits.csv\n"
                "  vernier score --task messages --against other.txt gold.txt predicted.txt",
     .options = OPTIONS,
     .choices = CHOICES,

@@ -11,4 +11,8 @@ Status scores_measure(Scores *, const Args *, int64_t n, const int32_t *stratum,
 void scores_print(const Scores *, const char *against);
 void scores_json(const Scores *, cJSON *root); /* prints the root with the scores in it, and deletes it */
 
+/* ---- tables of labels and predictions (score_own.c) */
+Status score_classified(const Args *);
+Status score_regressed(const Args *);
+
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/lines.h"
 #include "base/rng.h"
+#include "io/cells.h"
 #include "io/json.h"
 
 /* ---- reading */
@@ -97,11 +98,24 @@ static Status read_plain(LmSet *out, Arena *a, Bytes text)
     return OK;
 }
 
+/* A column of a table, each row of it a text. */
+static Status read_table(LmSet *out, Arena *a, const char *key)
+{
+    Cells c;
+    TRY(cells_read(&c, a, out->path, 1, &key, NULL));
+    out->n = c.n, out->record = NEW(a, LmRecord, c.n);
+    for (int64_t i = 0; i < c.n; i++) out->record[i] = (LmRecord){.line = c.line[i], .text = c.cell[0][i]};
+    for (int64_t i = 0; i < c.n; i++) /* the field's end is a separator of the file */
+        out->record[i].text.text = str_copy(a, c.cell[0][i].text, c.cell[0][i].len);
+    return OK;
+}
+
 Status lm_read(LmSet *out, Arena *a, const char *path, const char *key)
 {
     Bytes text;
     RowReader in;
     *out = (LmSet){.path = path};
+    if (str_glob("*.csv|*.tsv|*.tab", path)) return read_table(out, a, key);
     TRY(file_read(&text, a, path));
     if (str_glob("*.txt", path) || !rows_begin(text)) {
         TRY(read_plain(out, a, text));

@@ -3,6 +3,7 @@
  * Files are read as
  *
  *   {"text": "..."}                              JSON Lines or an array; every token is scored
+ *   .csv, .tsv                                   the same column of a table with a line of names
  *   {"prompt": "...", "completion": "..."}       the completion's tokens are scored
  *   {"messages": [{"role", "content"}, ...]}     rendered by the model's chat template; the assistant's are scored
  *   plain text                                   .txt, or anything that begins with no JSON object: one long text,

@@ -2,6 +2,7 @@
  *
  *   jit.json, cmg.json,   the card: method, base model, tokenizer, lengths, marks; of a defect predictor (task jit)
  *   lm.json               head and statistics of the features too
+ *   classify.json, ...    of a task on the user's own tables, with columns and classes, and README.md for readers
  *   floor.safetensors     of the methods words and la (jit); other learners (learner.h) have files of their own
  *   head.safetensors      the head of a transformer (jit), and beside it
  *   adapter_config.json   with its weights: the adapter, as either library reads it; or
@@ -29,10 +30,12 @@
 #include <cjson/cJSON.h>
 
 #include "adapter/model.h"
+#include "base/registry.h"
 #include "tasks/cmg.h"
 #include "tasks/jit_attention.h"
 #include "tasks/learner.h"
 #include "tasks/lm.h"
+#include "tasks/own.h"
 #include "tasks/review.h"
 
 typedef struct {
@@ -61,6 +64,10 @@ typedef struct {
     LmPlan lm;       /* lm; its chat is the caller's */
     const char *key; /* the member that holds a row's text */
 
+    OwnPlan own; /* the user's own tasks: columns, classes, lengths */
+    OwnModel o;
+    uint64_t seed; /* of values that the model's files lack */
+
     void *learned; /* the learner's model, or tokenizer, model and hooks, once open */
     Tokenizer text;
     Model *net;
@@ -77,8 +84,11 @@ typedef struct Task {
     Status (*open_head)(Predictor *);                      /* on a model just loaded; E_MISMATCH: of no use here */
     Status (*load_head)(Predictor *, Arena *);             /* once the adapter is there; NULL: it has none */
     Status (*check_lengths)(const Predictor *, int taken); /* does the card fit the model, less `taken` positions? */
+    const OwnKind *own;                                    /* a task on the user's own tables; NULL: another */
 } Task;
+REGISTRY(Task, task) /* those whose results predict */
 extern const Task TASK_JIT, TASK_CMG, TASK_LM, TASK_PRETRAIN;
+bool predictor_is_card(const char *file); /* the name of some task's card */
 
 /* A method of peft/, its alias, or a learner: the others are NULL.  E_CONFIG: none has that name. */
 Status predictor_method(Predictor *, const char *name);

@@ -67,3 +67,4 @@ const Task TASK_CMG = {.name = "cmg",
                        .load_options = load_options,
                        .open_head = open_head,
                        .check_lengths = check_lengths};
+REGISTER(task, TASK_CMG)

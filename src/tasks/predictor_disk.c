@@ -8,8 +8,6 @@
 #include "io/json.h"
 #include "tasks/predictor.h"
 
-static const Task *const TASKS[] = {&TASK_JIT, &TASK_CMG, &TASK_LM, NULL};
-
 Status predictor_method(Predictor *p, const char *name)
 {
     p->learner = learner_find(name);
@@ -23,6 +21,15 @@ Status predictor_method(Predictor *p, const char *name)
 bool predictor_whole(const Peft *method)
 {
     return method->changes_base;
+}
+
+bool predictor_is_card(const char *file)
+{
+    for (const Task *const *t = task_begin(); t < task_end(); t++) {
+        size_t n = strlen((*t)->name);
+        if (!strncmp(file, (*t)->name, n) && !strcmp(file + n, ".json")) return true;
+    }
+    return !strcmp(file, "pretrain.json");
 }
 
 /* ---- the card */
@@ -95,7 +102,7 @@ LoadOptions predictor_load(const Predictor *p, const LoadOptions *how)
 {
     LoadOptions o = p->task->load_options(p);
     o.widen = how->widen, o.bf16 = how->bf16, o.vocab_from_file = how->vocab_from_file;
-    o.say = how->say, o.user = how->user;
+    o.say = how->say, o.user = how->user, o.seed = p->seed;
     return o;
 }
 
@@ -131,7 +138,7 @@ static Status open_network(Predictor *p, Arena *run, const LoadOptions *how)
 static Status find_task(const Task **task, Arena *a, const char *dir)
 {
     struct stat there;
-    for (const Task *const *t = TASKS; *t; t++)
+    for (const Task *const *t = task_begin(); t < task_end(); t++)
         if (!stat(predictor_card(*t, a, dir), &there)) {
             *task = *t;
             return OK;
@@ -142,7 +149,8 @@ static Status find_task(const Task **task, Arena *a, const char *dir)
     if (!stat(predictor_card(&TASK_PRETRAIN, a, dir), &there))
         return err_fail(E_MISMATCH, "%s: is a pretraining, which predicts nothing; tune its model for another task",
                         dir);
-    return err_fail(E_IO, "%s: holds no jit.json, cmg.json or lm.json, which `vernier tune` writes", dir);
+    return err_fail(
+        E_IO, "%s: holds no card of a task, such as jit.json or classify.json, which `vernier tune` writes", dir);
 }
 
 static Status open_card(Predictor *p, Arena *run, const char *path, const LoadOptions *how)

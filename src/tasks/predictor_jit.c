@@ -120,3 +120,4 @@ const Task TASK_JIT = {.name = "jit",
                        .open_head = open_head,
                        .load_head = load_head,
                        .check_lengths = check_lengths};
+REGISTER(task, TASK_JIT)

@@ -61,3 +61,4 @@ const Task TASK_LM = {.name = "lm",
                       .load_options = load_options,
                       .open_head = open_head,
                       .check_lengths = check_lengths};
+REGISTER(task, TASK_LM)

@@ -5,7 +5,20 @@
 
 #include "base/str.h"
 
-const TuneTask *const TUNE_TASKS[] = {&TUNE_JIT, &TUNE_CMG, &TUNE_LM, &TUNE_PRETRAIN, NULL};
+const TuneTask *tune_task_find(const char *name)
+{
+    for (const TuneTask *const *t = tune_task_begin(); t < tune_task_end(); t++)
+        if (!strcmp((*t)->task->name, name)) return *t;
+    return NULL;
+}
+
+const char *tune_task_names(Arena *a)
+{
+    Buf b = buf_open(a);
+    for (const TuneTask *const *t = tune_task_begin(); t < tune_task_end(); t++)
+        buf_print(&b, "%s%s", b.len ? "|" : "", (*t)->task->name);
+    return b.text;
+}
 
 /* "cc2vec, jitline, cct5": what --as-published is for. */
 static const char *published_methods(Arena *a)

@@ -26,9 +26,13 @@ typedef struct {
     Status (*read)(TuneJob *);          /* the files, into n_train and n_valid examples */
     Status (*make)(TuneJob *);          /* everything else */
     Status (*begin)(TuneJob *);         /* makes the small model where none is given; NULL: check() refuses that */
+    const char *about;                  /* one line for lists of the tasks */
+    const char *title, *loss;           /* "Classification", the axis of its loss; of tasks with Task.own */
 } TuneTask;
 extern const TuneTask TUNE_JIT, TUNE_CMG, TUNE_LM, TUNE_PRETRAIN;
-extern const TuneTask *const TUNE_TASKS[]; /* NULL-ended */
+REGISTRY(TuneTask, tune_task)
+const TuneTask *tune_task_find(const char *name); /* NULL: none */
+const char *tune_task_names(Arena *);             /* "classify|pair|..." */
 
 /* The user's options.  Their names of options in messages are those of `vernier tune`. */
 typedef struct {
@@ -61,7 +65,12 @@ typedef struct {
     double lr;          /* < 0: the method's */
     TrunkKeep trunk;    /* of what frozen layers compute, with `layers` */
     const char *shared; /* TrunkPlan's */
-    LoadOptions load;   /* how the model's weights are read, as predictor_open() takes it */
+    const char *text_column, *pair_column, *label_column; /* the user's own tasks; NULL: the default */
+    const char *class_weights,
+        *metric;      /* "balanced", "spam=2,ham=1"; the measure that chooses; NULL: none, default */
+    double smoothing; /* of the labels */
+    bool window;      /* texts beyond the length are read in windows */
+    LoadOptions load; /* how the model's weights are read, as predictor_open() takes it */
 } TuneOptions;
 
 struct TuneJob {
@@ -74,6 +83,12 @@ struct TuneJob {
     int64_t n_train, n_valid; /* examples */
     JitSet train, valid, all; /* commits; all: train and valid together, n 0 when o.valid was given */
     LmSet train_texts, valid_texts;
+    OwnSet own_train, own_valid; /* the user's own tasks */
+    OwnTexts own_texts, own_valid_texts;
+    OwnGradients own_gradients[2]; /* before and after the training */
+    int own_measure;               /* index of the one that chooses */
+    Bytes *plain;                  /* (n_plain) texts that a small model is begun with; NULL: those of the commits */
+    int64_t n_plain;
     Evaluation untuned; /* lm: the model as it was, on the validation texts */
     bool resume;
     char shape[80]; /* "length 512": the plan's lengths, which a resumed run must share */
@@ -104,6 +119,15 @@ int tune_positions(const TuneJob *); /* the positions that the method's virtual 
 /* An option's number, which is `otherwise` where 0 was given. */
 Status tune_number(int *out, const char *option, int64_t given, int otherwise, int least, int most);
 Status tune_train(TuneJob *, double lr); /* the best parameters, then the draft of a card */
+
+/* ---- tune_own.c: the user's own tasks */
+Status tune_own_check(TuneJob *);
+Status tune_own_read(TuneJob *);
+Status tune_own_make(TuneJob *);
+/* own_theory.c: what the theory says about virtual tokens, into out's member "theory"; nothing for other methods. */
+Status own_theory(cJSON *out, const TuneJob *, Predictor *, const OwnTexts *, const Scores *, const cJSON *baselines,
+                  Arena *);
+Status tune_own_readme(const TuneJob *, const cJSON *validation); /* own_readme.c: DIR/README.md */
 
 /* ---- tune_files.c */
 const char *tune_best_path(const TuneJob *, Arena *); /* the hashes of the best parameters' files */

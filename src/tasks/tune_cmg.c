@@ -130,6 +130,7 @@ static Status make(TuneJob *j)
 }
 
 const TuneTask TUNE_CMG = {.task = &TASK_CMG,
+                           .about = "a message for each commit (commit-message generation)",
                            .one = "commit",
                            .many = "commits",
                            .method = "full",
@@ -141,3 +142,4 @@ const TuneTask TUNE_CMG = {.task = &TASK_CMG,
                            .read = read_messages,
                            .make = make,
                            .begin = tune_writer};
+REGISTER(tune_task, TUNE_CMG)

@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "io/json.h"
 #include "nn/config.h"
+#include "tasks/predictor_own.h"
 #include "tasks/tune.h"
 
 typedef struct {
@@ -48,7 +49,8 @@ static Status keep_model(Work *w, Arena *scratch)
     if (predictor_whole(p->peft)) {
         const char *model = str_print(scratch, "%s/model", p->dir);
         TRY(copy_generation(p, scratch, model));
-        return model_save(t->model, model);
+        TRY(model_save(t->model, model));
+        return p->task->own ? own_name_outputs(&p->own, model, scratch) : OK;
     }
     Adapter *a = adapter_of(t->model, p->peft, &t->cfg, p->task->name);
     a->run = scratch;
@@ -61,11 +63,10 @@ static Status keep_model(Work *w, Arena *scratch)
 /* Of the files of DIR/unfinished those that keep_model() writes. */
 static bool is_kept(const char *name)
 {
-    return !str_glob(
-        "manifest.json|metrics.jsonl|metrics.csv|trainer_state.json|tensorboard/"
-        "*|validation.jsonl|results.json|figures/*|jit.json|cmg.json|lm.json|pretrain.json|encoder/*|writer/"
-        "*|" TUNE_SCRATCH,
-        name);
+    return !predictor_is_card(name) &&
+           !str_glob("manifest.json|metrics.jsonl|metrics.csv|trainer_state.json|tensorboard/*|validation.jsonl|"
+                     "results.json|README.md|figures/*|encoder/*|writer/*|" TUNE_SCRATCH,
+                     name);
 }
 
 /* The list tells of which step the files are, and before they are written, of which they will be. */
@@ -271,6 +272,7 @@ Status tune_load(TuneJob *j)
     p->hooks = hooks_new(j->run);
     *t = (Tuning){.run = j->run, .model = p->net, .hooks = p->hooks, .peft = p->peft, .watch = j->watch};
     p->peft->defaults(&t->cfg, &p->net->config);
+    if (p->task->own) t->cfg.shift_positions = t->cfg.read_prompt = true; /* as PEFT computes them */
     TRY(peft_set(&t->cfg, j->run, p->options));
     return j->o.parameters ? fit_size(j) : OK;
 }

@@ -164,6 +164,7 @@ static Status make(TuneJob *j)
 }
 
 const TuneTask TUNE_JIT = {.task = &TASK_JIT,
+                           .about = "does a commit introduce a defect? (just-in-time defect prediction)",
                            .one = "commit",
                            .many = "commits",
                            .method = "lora",
@@ -176,3 +177,4 @@ const TuneTask TUNE_JIT = {.task = &TASK_JIT,
                            .read = read_defects,
                            .make = make,
                            .begin = tune_encoder};
+REGISTER(tune_task, TUNE_JIT)

@@ -150,6 +150,7 @@ static Status make(TuneJob *j)
 }
 
 const TuneTask TUNE_LM = {.task = &TASK_LM,
+                          .about = "language modelling of texts by a decoder",
                           .one = "text",
                           .many = "texts",
                           .method = "lora",
@@ -160,3 +161,4 @@ const TuneTask TUNE_LM = {.task = &TASK_LM,
                           .check = check,
                           .read = read_texts,
                           .make = make};
+REGISTER(tune_task, TUNE_LM)

@@ -136,6 +136,7 @@ static Status make(TuneJob *j)
 }
 
 const TuneTask TUNE_PRETRAIN = {.task = &TASK_PRETRAIN,
+                                .about = "pretraining of an encoder-decoder on changes, as CodeReviewer or CCT5",
                                 .one = "commit",
                                 .many = "commits",
                                 .method = "full",
@@ -147,3 +148,4 @@ const TuneTask TUNE_PRETRAIN = {.task = &TASK_PRETRAIN,
                                 .read = read_changes,
                                 .make = make,
                                 .begin = tune_writer};
+REGISTER(tune_task, TUNE_PRETRAIN)

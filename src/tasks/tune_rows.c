@@ -32,6 +32,29 @@ Status tune_rows_defects(const TuneJob *j, const double *score, double threshold
     return writer_close(&w);
 }
 
+Status tune_rows_own(const TuneJob *j, const OwnPredictions *y)
+{
+    Writer w;
+    const OwnPlan *p = &j->p.own;
+    TRY(open_rows(&w, j));
+    for (int64_t i = 0; i < j->own_valid.n; i++) {
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "id", str_print(j->run, "%lld", (long long)j->own_valid.line[i]));
+        if (p->classes) {
+            cJSON_AddStringToObject(row, "label", p->name[j->own_valid.class[i]]);
+            cJSON_AddStringToObject(row, "predicted", p->name[y->class[i]]);
+            if (p->classes == 2) cJSON_AddNumberToObject(row, "score", y->probability[2 * i + 1]);
+        } else {
+            const double gap = y->value[i] - j->own_valid.value[i];
+            cJSON_AddNumberToObject(row, "label", j->own_valid.value[i]);
+            cJSON_AddNumberToObject(row, "predicted", y->value[i]);
+            cJSON_AddNumberToObject(row, "loss", gap * gap);
+        }
+        add_row(&w, row);
+    }
+    return writer_close(&w);
+}
+
 Status tune_rows_texts(const TuneJob *j, Predictor *p, const LmTexts *x)
 {
     Writer w;

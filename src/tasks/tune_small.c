@@ -100,15 +100,25 @@ static Reach reached(const TuneJob *j, const char *dir)
 
 /* ---- tokenizer and pretraining */
 
+/* Those of the user's table, or the commits'. */
+static const Bytes *texts_of(const TuneJob *j, Arena *a, int64_t *n)
+{
+    *n = j->plain ? j->n_plain : j->train.n;
+    if (j->plain) return j->plain;
+    Bytes *text = NEW(a, Bytes, *n);
+    for (int64_t i = 0; i < *n; i++) text[i] = change_text(a, &j->train.change[i]);
+    return text;
+}
+
 static Status learn_tokens(const TuneJob *j, const Small *s, const char *dir)
 {
     TRY(file_make_dir(dir));
     file_remove(str_print(j->run, "%s/config.json", dir)); /* of an earlier model: it names a tokenizer's class */
     Arena scratch = arena_open(0);
     Bpe *b;
-    Bytes *text = NEW(&scratch, Bytes, j->train.n);
-    for (int64_t i = 0; i < j->train.n; i++) text[i] = change_text(&scratch, &j->train.change[i]);
-    Status status = bpe_train(&b, &scratch, &(BpeTrain){.size = s->vocab, .special = s->symbols}, text, j->train.n);
+    int64_t n;
+    const Bytes *text = texts_of(j, &scratch, &n);
+    Status status = bpe_train(&b, &scratch, &(BpeTrain){.size = s->vocab, .special = s->symbols}, text, n);
     if (!status) {
         status = bpe_save(b, dir);
         bpe_close(b);
@@ -150,14 +160,28 @@ static const char *pretraining(const TuneJob *j, const char *dir)
     return str_print(j->run, "%s.train.safetensors", dir);
 }
 
+/* The training texts as the small encoder reads them. */
+static Status examples_of(Examples *out, TuneJob *j, const Model *m, const Tokenizer *text)
+{
+    int room = config_room(&m->config);
+    if (!j->plain) {
+        const JitPlan plan = jit_plan(text, m->config.vocab, room);
+        return jit_tokens(out, j->run, &j->train, text, &plan);
+    }
+    OwnTexts x;
+    const OwnPlan plan = {.length = room, .window = true};
+    TRY(own_tokens(&x, j->run, &(OwnSet){.n = j->n_plain, .text = j->plain}, text, &plan, m->config.vocab));
+    *out = x.x;
+    return OK;
+}
+
 /* Pretrains the small encoder on the training commits by masked language modelling. */
 static Status pretrain_small(TuneJob *j, Model *m, const Tokenizer *text, const Small *s, const char *dir)
 {
     Examples x;
     const MlmPlan mlm = mlm_plan(text->bpe);
-    const JitPlan plan = jit_plan(text, m->config.vocab, config_room(&m->config));
     const uint64_t seed = (uint64_t)j->o.seed;
-    TRY(jit_tokens(&x, j->run, &j->train, text, &plan));
+    TRY(examples_of(&x, j, m, text));
     x.label = NULL;
     TrainConfig train = pretrain_defaults(s->lr, s->steps, seed);
     train.shards = j->o.shards;

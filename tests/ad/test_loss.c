@@ -196,6 +196,37 @@ static void focal_losses(void **state)
     opcheck("focal", focal, labels, 1, &x);
 }
 
+typedef struct {
+    const double *q;
+    double z;
+} Soft;
+
+static Var *soft(Tape *t, Var *const *in, void *ctx)
+{
+    const Soft *s = ctx;
+    return op_scale(t, op_xent_soft(t, in[0], s->q, s->z), 2.5);
+}
+
+/* Whole weights on one class are op_xent(); others by their definition, and a row without weight counts nothing. */
+static void soft_cross_entropy(void **state)
+{
+    (void)state;
+    const int32_t target[] = {2, 0};
+    const double hard[] = {0, 0, 1, 1, 0, 0}, q[] = {0.5, 0.2, 0.9, 0, 0, 0};
+    Tensor x = some(F64, "soft", SHAPE(2, 3)), far = tensor_zero(&run, F64, SHAPE(1, 3));
+    Tape *t = tape_open(&run, false);
+    near(tape_scalar(op_xent_soft(t, tape_leaf(t, x), hard, 2)), tape_scalar(op_xent(t, tape_leaf(t, x), target)),
+         1e-12, "as cross-entropy");
+    double sum = 0, want = 0;
+    for (int64_t c = 0; c < 3; c++) sum += exp(tensor_get(x, c));
+    for (int64_t c = 0; c < 3; c++) want -= q[c] * log(exp(tensor_get(x, c)) / sum) / 1.7;
+    near(tape_scalar(op_xent_soft(t, tape_leaf(t, x), q, 1.7)), want, 1e-12, "weights of all classes");
+    tensor_set(far, 0, 900);
+    near(tape_scalar(op_xent_soft(t, tape_leaf(t, far), hard, 1)), 900, 1e-9, "far from its label");
+    opcheck("xent_soft", soft, &(Soft){q, 1.7}, 1, &x);
+    opcheck("xent_soft, one class", soft, &(Soft){hard, 2}, 1, &x);
+}
+
 static Var *bce(Tape *t, Var *const *in, void *ctx)
 {
     return op_scale(t, op_bce(t, in[0], ctx), 2.5);
@@ -246,7 +277,7 @@ static void squared_distance(void **state)
     opcheck("mse", mse, &target, 1, &y);
 }
 
-SUITE(cmocka_unit_test(focal_losses), cmocka_unit_test(cross_entropy), cmocka_unit_test(far_logits_stay_finite),
-      cmocka_unit_test(small_heads), cmocka_unit_test(chunked_heads), cmocka_unit_test(logits_never_stand_whole),
-      cmocka_unit_test(threads_do_not_show), cmocka_unit_test(binary_cross_entropy),
-      cmocka_unit_test(squared_distance))
+SUITE(cmocka_unit_test(focal_losses), cmocka_unit_test(soft_cross_entropy), cmocka_unit_test(cross_entropy),
+      cmocka_unit_test(far_logits_stay_finite), cmocka_unit_test(small_heads), cmocka_unit_test(chunked_heads),
+      cmocka_unit_test(logits_never_stand_whole), cmocka_unit_test(threads_do_not_show),
+      cmocka_unit_test(binary_cross_entropy), cmocka_unit_test(squared_distance))

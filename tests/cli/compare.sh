@@ -78,6 +78,20 @@ expect 0 'r.html' 'a report of both' report runs/toy/alpha --out r.html
 grep -q '<h2[^>]*>toy/alpha.*(lr=0.003' r.html && grep -q 'settings that differ' r.html
 result $? '... tells them apart by what differs'
 
+links() { # PAGE: its relative links, each of which leads to a file
+    grep -o 'href="[^"#]*"' "$1" | sed 's/^href="//; s/"$//' >links && [ -s links ] || return 1
+    while read -r link; do [ -e "$(dirname "$1")/$link" ] || { echo "# $link" && return 1; }; done <links
+}
+links r.html && grep -q 'figures/.*\.pdf' links
+result $? '... and leads to data and figures'
+expect 0 '' 'a page in a run directory' report runs/toy/alpha/latest --out runs/toy/alpha/latest/report.html
+links runs/toy/alpha/latest/report.html
+result $? '... leads to its own'
+mkdir -p 'pages here' && expect 0 '' 'a page elsewhere' report runs/net --out 'pages here/r.html'
+links 'pages here/r.html' && grep -q '^\.\./runs/net/validation.jsonl$' links
+result $? '... leads back to them'
+rm runs/toy/alpha/latest/report.html
+
 echo mine >runs/la/notes.txt
 expect 0 'other files are in it and stay' 'a run is removed' runs remove runs/la/
 [ "$(ls -A runs/la)" = notes.txt ]

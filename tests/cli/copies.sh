@@ -20,7 +20,7 @@ VERNIER=$t/vernier
 copied="$t/gains.o $t/twin.o $t/lead.o $t/robertb.o"
 
 "$VERNIER" list >"$t/out" 2>"$t/err"
-for name in gains twin lead robertb; do grep -q "^  $name " "$t/out" || false; done
+for name in gains twin lead robertb; do grep -qw -- "$name" "$t/out" || false; done
 result $? 'all of them are listed'
 
 # ---- methods

@@ -4,6 +4,9 @@
 result $? 'the demonstration ends well'
 [ "$(tail -n 1 "$t/out")" = "report $t/o/report.html" ]
 result $? 'the last line names the page'
+[ "$(wc -l <"$t/out")" -le 60 ] && sed -n '/^  experiment /,$p' "$t/out" >"$t/end" && [ "$(grep -c supported "$t/end")" -ge 2 ] &&
+    [ "$(wc -l <"$t/end")" = 8 ] && ! grep -q '.\{81\}' "$t/end"
+result $? 'before it stands a table of the verdicts, within 80 columns, and all is at most 60 lines'
 grep -q '<svg' "$t/o/report.html" && ! grep -Eq '(src|href)="(https?:|/)' "$t/o/report.html"
 result $? 'the page has figures and needs no other file'
 [ "$(find "$t/o" -name results.json | wc -l)" = 5 ] && [ "$(grep -c "^  results" "$t/out")" = 5 ]

@@ -16,11 +16,11 @@ is_path() { # an experiment is a path without its .c; * stands for anything
     for found in $1 "$1.c"; do [ ! -e "$found" ] || return 0; done
     return 1
 }
-is_name() { grep -rqwF --include='*.[ch]' --include='*.inc' -e "$1" src theory toy probes analysis tests; }
+is_name() { grep -rqwF --include='*.[ch]' --include='*.inc' -e "$1" src theory toy probes analysis notebooks-c tests; }
 is_defined() { # a function or a macro
-    grep -rqE --include='*.[ch]' "^([A-Za-z].*[ *]|# *define )$1\(" src theory toy probes analysis tests
+    grep -rqE --include='*.[ch]' "^([A-Za-z].*[ *]|# *define )$1\(" src theory toy probes analysis notebooks-c tests
 }
-is_file() { find src theory toy probes analysis tests packaging docs ./*.* -name "${1##*/}" | grep -q .; }
+is_file() { find src theory toy probes analysis notebooks-c tests packaging docs ./*.* -name "${1##*/}" | grep -q .; }
 is_target() { grep -qE "^(.* )?$1( .*)?:" Makefile; }
 absent() { # KIND: of the words on standard input, those that are not of it
     sort -u | while read -r word; do "is_$1" "$word" || echo "$file: $word"; done

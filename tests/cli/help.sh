@@ -74,6 +74,15 @@ for s in theory toy probes; do
     [ ! -s "$t/err" ]
     result $? '... has nothing else'
 done
+expect 0 'toy: .*\([0-9]+\)$' 'the list of everything' list
+[ "$(wc -l <"$t/out")" -le 40 ] && [ "$(awk 'length > 100' "$t/out" | wc -l)" = 0 ]
+result $? '... fits on a screen'
+for s in theory toy; do
+    "$VERNIER" list $s >"$t/want"
+    expect 0 "vernier $s all" "$s alone" $s
+    head -n "$(wc -l <"$t/want")" "$t/out" | cmp -s - "$t/want"
+    result $? '... lists its experiments'
+done
 expect 0 '^  lora ' 'list methods' list methods
 hides '/|^  roberta' '... has nothing else'
 expect 0 '^  roberta ' 'list architectures' list architectures

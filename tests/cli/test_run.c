@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "base/str.h"
+#include "cli/launch.h"
 #include "run/experiment.h"
 #include "run/run.h"
 #include "scratch.h"
@@ -510,6 +511,39 @@ static void sha256_known_answers(void **state)
     assert_string_equal(sha256_end(&s).hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
+/* ---- the time left of several experiments */
+
+static void costs_are_read_from_their_words(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *cost;
+        double quick, paper;
+    } known[] = {{"smoke a second, quick half a minute, paper some hours (estimated)", 30, 4 * 3600},
+                 {"smoke seconds, quick a minute and a half, paper sixteen hours", 90, 4 * 3600},
+                 {"smoke a second, quick a quarter of a minute, paper a minute", 15, 60},
+                 {"smoke seconds, quick under two minutes, paper an hour or two", 120, 3600},
+                 {"smoke and quick a second, paper ten seconds", 1, 10},
+                 {"smoke a second, quick a few seconds, paper half a day (estimated)", 4, 43200},
+                 {"none is known", 60, 60}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const Experiment e = {.cost = known[i].cost};
+        near(launch_cost(&e, QUICK), known[i].quick, 0, known[i].cost);
+        near(launch_cost(&e, PAPER), known[i].paper, 0, known[i].cost);
+    }
+}
+
+/* On a machine of half the speed, with costs that are right but for that, the estimate is within a factor of 1.5 once
+ * twenty seconds have gone by. */
+static void the_time_left_follows_the_speed(void **state)
+{
+    (void)state;
+    for (double done = 10; done < 200; done += 10) {
+        const double left = 200 - done, told = launch_left(2 * done, done, left), truth = 2 * left;
+        EXPECT(told <= 1.5 * truth && told >= truth / 1.5, "after %g s: %g s left, told %g s", 2 * done, truth, told);
+    }
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, end)
 SUITE(CASE(results_have_their_shape), CASE(settings_are_checked_before_the_run), CASE(settings_answer_in_their_form),
       CASE(intervals_are_students), CASE(comparison_is_a_paired_t_test), CASE(claims_make_the_verdict),
@@ -517,4 +551,4 @@ SUITE(CASE(results_have_their_shape), CASE(settings_are_checked_before_the_run),
       CASE(a_failing_job_stops_the_others_and_is_the_one_named), CASE(other_settings_are_refused_or_overwrite),
       CASE(resuming_repeats_no_finished_job), CASE(a_broken_run_ends_in_the_same_bytes),
       CASE(logs_are_in_index_order), CASE(csv_is_tidy_and_quoted), CASE(manifest_says_what_ran),
-      CASE(sha256_known_answers))
+      CASE(sha256_known_answers), CASE(costs_are_read_from_their_words), CASE(the_time_left_follows_the_speed))

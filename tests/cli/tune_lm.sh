@@ -20,7 +20,7 @@ expect 2 'head is for --task jit' 'an option of another task' \
     tune --task lm --train "$t/train.jsonl" --model "$t/m/gpt2" --head single --out "$t/x"
 expect 2 'score is for --task lm' '... and one of this task for another' \
     tune --task cmg --train "$t/train.jsonl" --score all --out "$t/x"
-expect 2 'encoder is for --task jit or cmg' '... or two others' \
+expect 2 'encoder is for --task classify, pair, regress, cmg, jit' '... or two others' \
     tune --task lm --train "$t/train.jsonl" --model "$t/m/gpt2" --encoder dim=8 --out "$t/x"
 expect 3 'bad.jsonl:2: found no text; expected "text"' 'a bad row, by its line' \
     tune --task lm --train "$t/bad.jsonl" --model "$t/m/gpt2" --out "$t/x"

@@ -24,7 +24,7 @@ static void maps(void **state)
                 {"reverse-add1", {3, 2, 1, 4, 7, 5, 2, 1, 7, 3}}};
     int tasks = 0;
     while (DIGIT_TASKS[tasks].name) tasks++;
-    assert_int_equal(tasks, sizeof want / sizeof *want);
+    assert_int_equal(tasks, sizeof want / sizeof *want + 1); /* and asc-other, below */
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         int32_t out[LENGTH];
         digit_task(want[i].task)->map(in, out);
@@ -33,6 +33,25 @@ static void maps(void **state)
                    want[i].out[j]);
     }
     assert_null(digit_task("shuffle"));
+}
+
+/* Labels that the input does not determine: sorted, the same each time, and of other digits than the input's. */
+static void labels_of_another_input(void **state)
+{
+    (void)state;
+    enum { N = 200 };
+    int same = 0;
+    for (int i = 0; i < N; i++) {
+        int32_t in[LENGTH], sorted[LENGTH], out[LENGTH], again[LENGTH];
+        digits_draw(in, 4, (uint64_t)i, false);
+        digit_task("asc")->map(in, sorted);
+        digit_task("asc-other")->map(in, out);
+        digit_task("asc-other")->map(in, again);
+        assert_memory_equal(out, again, sizeof out);
+        for (int j = 1; j < LENGTH; j++) assert_true(out[j - 1] <= out[j]);
+        same += !memcmp(out, sorted, sizeof out);
+    }
+    assert_true(same < N / 20);
 }
 
 /* A quarter of the inputs are for testing; draws come from the given split.  A share p = 0.323 of all inputs has
@@ -127,5 +146,5 @@ static void floors(void **state)
            count.position, count.previous);
 }
 
-SUITE(cmocka_unit_test(maps), cmocka_unit_test(draws), cmocka_unit_test(layout), cmocka_unit_test(gaps_and_mixtures),
-      cmocka_unit_test(floors))
+SUITE(cmocka_unit_test(maps), cmocka_unit_test(labels_of_another_input), cmocka_unit_test(draws),
+      cmocka_unit_test(layout), cmocka_unit_test(gaps_and_mixtures), cmocka_unit_test(floors))

@@ -1,4 +1,4 @@
-"""Runs notebooks in Jupyter with jupyter-c-kernel and compares what they print with what `make notebooks` has stored.
+"""Runs notebooks in Jupyter with jupyter-c-kernel and compares their output with that stored by `make notebooks`.
 
     jupyter.py FOLDER NAME.ipynb...
 

@@ -142,7 +142,7 @@ static void wordpiece_from_lines(void **state)
 
 /* ---- third parties ---- */
 
-static const cJSON *shared_json(const char *name)
+static cJSON *shared_json(const char *name)
 {
     Bytes file;
     const char *path = str_print(&arena, "%s/jit/splits/%s", golden_root(&arena), name);
@@ -156,7 +156,8 @@ static void published_splits(void **state)
 {
     (void)state;
     static const char *const NAME[SCANS] = {"gpt2", "llama3", "qwen2"};
-    const cJSON *json = shared_json("splits.json"), *strings = cJSON_GetObjectItem(json, "strings");
+    cJSON *json = shared_json("splits.json");
+    const cJSON *strings = cJSON_GetObjectItem(json, "strings");
     for (int k = 0; k < SCANS; k++) {
         const cJSON *pieces = cJSON_GetObjectItem(cJSON_GetObjectItem(json, "pieces"), NAME[k]);
         for (int i = 0; i < cJSON_GetArraySize(strings); i++) {
@@ -170,6 +171,7 @@ static void published_splits(void **state)
             EXPECT(!want, "%s: \"%s\": pieces are missing", NAME[k], text);
         }
     }
+    cJSON_Delete(json);
 }
 
 static void expect_words(const Tokenizer *t, const cJSON *text, const cJSON *tokens)
@@ -187,7 +189,8 @@ static void expect_words(const Tokenizer *t, const cJSON *text, const cJSON *tok
 static void published_wordpiece(void **state)
 {
     (void)state;
-    const cJSON *json = shared_json("bert.json"), *strings = cJSON_GetObjectItem(json, "strings"), *c, *v;
+    cJSON *json = shared_json("bert.json");
+    const cJSON *strings = cJSON_GetObjectItem(json, "strings"), *c, *v;
     Buf lines = buf_open(&arena);
     cJSON_ArrayForEach(v, cJSON_GetObjectItem(json, "vocabulary")) buf_print(&lines, "%s\n", v->valuestring);
     new_folder();
@@ -207,6 +210,7 @@ static void published_wordpiece(void **state)
             expect_words(&t, cJSON_GetArrayItem(strings, i), cJSON_GetArrayItem(cJSON_GetObjectItem(c, "tokens"), i));
         tokenizer_close(&t);
     }
+    cJSON_Delete(json);
     new_folder();
 }
 
