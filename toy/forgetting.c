@@ -221,7 +221,7 @@ static bool on_hooks(const char *method)
     return !peft_find(method)->changes_base;
 }
 
-/* Returns how far each method raises the loss.  At the same accuracy on the target: what tuning adds to the loss of
+/* Returns how far each method raises the loss.  At the same accuracy on the target: the rise of the loss of
  * the other tasks, the first method, which should be a prefix, against every method without virtual tokens. */
 static const char *judge(Run *r, const Question *q, const Sweep *s, const SweepBest *won, const Reading *pretrained)
 {
