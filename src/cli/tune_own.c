@@ -34,7 +34,7 @@ static void print_theory(const cJSON *v)
 {
     const cJSON *theory = cJSON_GetObjectItemCaseSensitive(v, "theory"), *one;
     if (!theory) return;
-    print_out("\nWhat the theory says about this run\n");
+    print_out("\nThe theory about this run\n");
     cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(theory, "sentences")) if (cJSON_IsString(one))
         print_item("-", 2, one->valuestring);
 }

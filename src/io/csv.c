@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* What lies between the quotes, with a pair of them as one, moves to the front of it; *s ends behind the field. */
+/* The text between the quotes, with a pair of them as one, moves to the front of it; *s ends behind the field. */
 static Status quoted(Bytes *out, Csv *in, char **s, int64_t first)
 {
     char *at = *s, *to = at++;

@@ -65,6 +65,10 @@ static void add_differing(Comparison *c, const CompareWish *w)
 {
     const RunMetric *first = stock_key_metric(&c->run[0], c->arena);
     if (first) add_metric(c, first->name);
+    for (int i = 0; i < ROW_MEASURES && c->rows[0].n; i++) {
+        const RunMetric *m = result_metric(&c->run[0], str_print(c->arena, "validation: %s", ROW_MEASURE[i]));
+        if (m) add_metric(c, m->name); /* its examples can be tested even where the values are equal */
+    }
     for (int i = 0; i < c->n; i++)
         for (int k = 0; k < c->run[i].metrics && c->metrics < ROOM; k++) {
             const char *name = c->run[i].metric[k].name;
@@ -174,7 +178,7 @@ const char *comparison_sentence(const Comparison *c)
     const PairedTest *t = key_test(c);
     if (!c->keys) buf_print(&b, "No setting differs.  ");
     if (!t) {
-        buf_print(&b, "No test is possible: the runs share neither two seeds nor validation examples.");
+        buf_print(&b, "No test is possible: the runs share neither two seeds nor examples with these metrics.");
         return b.text;
     }
     for (int i = 0; i < c->tests; i++) {

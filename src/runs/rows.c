@@ -146,8 +146,10 @@ typedef struct {
     bool binary; /* labels are 0 and 1 */
     int n;
     const char *name[ROW_MEASURES];
-    int64_t *rank, ranks; /* (rows) of each score among the different ones */
-    int64_t (*count)[2];  /* (ranks) rows of a draw, by label */
+    int32_t *label, *predicted, classes; /* (rows) numbers of the classes */
+    int64_t (*of)[3];                    /* (classes) rows of a draw: of it, predicted as it, and both */
+    int64_t *rank, ranks;                /* (rows) of each score among the different ones */
+    int64_t (*count)[2];                 /* (ranks) rows of a draw, by label */
 } Measured;
 
 static bool is_binary(const Rows *r)
@@ -176,13 +178,39 @@ static void rank_scores(Measured *m, Arena *a, const Rows *r)
     }
 }
 
+static int32_t class_of(const char **name, int32_t *n, const char *label)
+{
+    int32_t i = 0;
+    while (i < *n && strcmp(name[i], label) != 0) i++;
+    if (i == *n) name[(*n)++] = label;
+    return i;
+}
+
+static void number_classes(Measured *m, Arena *a, const Rows *r)
+{
+    const char **name = NEW(a, const char *, 2 * r->n + 1);
+    m->label = NEW(a, int32_t, r->n + 1);
+    m->predicted = NEW(a, int32_t, r->n + 1);
+    for (int64_t i = 0; i < r->n; i++) {
+        m->label[i] = class_of(name, &m->classes, r->label[i]);
+        m->predicted[i] = class_of(name, &m->classes, r->predicted[i]);
+    }
+    m->of = (int64_t(*)[3])NEW(a, int64_t, 3 * m->classes + 3);
+}
+
+const char *const ROW_MEASURE[ROW_MEASURES] = {"f1", "auc", "macro_f1", "accuracy", "loss"};
+
 static Measured measured(const Rows *r, Arena *a)
 {
     Measured m = {.rows = r, .arena = a, .binary = is_binary(r)};
     if (r->score) rank_scores(&m, a, r);
     if (m.binary && r->predicted) m.name[m.n++] = "f1";
     if (m.binary && r->score) m.name[m.n++] = "auc";
-    if (r->label && r->predicted) m.name[m.n++] = "accuracy";
+    if (r->label && r->predicted && !r->loss) {
+        number_classes(&m, a, r);
+        m.name[m.n++] = "macro_f1";
+        m.name[m.n++] = "accuracy";
+    }
     if (r->loss) m.name[m.n++] = "loss";
     return m;
 }
@@ -211,6 +239,25 @@ static double auc(const Measured *m, const int64_t *index, int64_t n)
     return pairs / (zeros * ones);
 }
 
+/* Over the classes that occur, as label or as prediction. */
+static double macro_f1(const Measured *m, const int64_t *index, int64_t n)
+{
+    double sum = 0;
+    int there = 0;
+    memset(m->of, 0, sizeof *m->of * (size_t)m->classes);
+    for (int64_t i = 0; i < n; i++) {
+        const int32_t is = m->label[index[i]], said = m->predicted[index[i]];
+        m->of[is][0]++, m->of[said][1]++, m->of[is][2] += is == said;
+    }
+    for (int32_t c = 0; c < m->classes; c++) {
+        const int64_t all = m->of[c][0] + m->of[c][1];
+        if (!all) continue;
+        sum += 2 * (double)m->of[c][2] / (double)all;
+        there++;
+    }
+    return sum / there;
+}
+
 static double accuracy(const Rows *r, const int64_t *index, int64_t n)
 {
     int64_t right = 0;
@@ -233,9 +280,10 @@ static void measure(double *out, const int64_t *index, int64_t n, void *user)
 {
     const Measured *m = user;
     for (int k = 0; k < m->n; k++) {
-        const char c = m->name[k][1]; /* f1, auc, accuracy, loss */
+        const char c = m->name[k][1]; /* f1, auc, macro_f1, accuracy, loss */
         out[k] = c == '1'   ? f1(m->rows, index, n)
                  : c == 'u' ? auc(m, index, n)
+                 : c == 'a' ? macro_f1(m, index, n)
                  : c == 'c' ? accuracy(m->rows, index, n)
                             : loss(m->rows, index, n);
     }

@@ -20,7 +20,8 @@ typedef struct {
     double a, b;
     Contrast contrast; /* of b minus a */
 } RowTest;
-enum { ROW_MEASURES = 4 };
+enum { ROW_MEASURES = 5 };
+extern const char *const ROW_MEASURE[ROW_MEASURES]; /* their names */
 /* The count of measures; *shared: the rows.  0: fewer than two rows are shared, or they are of different kinds. */
 int rows_compare(RowTest out[ROW_MEASURES], int64_t *shared, Arena *, const Rows *a, const Rows *b, int draws);
 /* The intervals of one run's own measures, under the names as above; the count. */

@@ -174,6 +174,9 @@ const char *stock_outcome(const RunResult *r)
 
 const RunMetric *stock_key_metric(const RunResult *r, Arena *a)
 {
+    const char *chosen = result_setting(r, "metric"); /* by which a tuning chooses its evaluation */
+    const RunMetric *m = chosen ? result_metric(r, str_print(a, "validation: %s", chosen)) : NULL;
+    if (m) return m;
     const char *name = metric_first(r->metrics, metric_names(a, r));
     return name ? result_metric(r, name) : r->metrics ? r->metric : NULL;
 }

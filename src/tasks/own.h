@@ -28,7 +28,7 @@
 
 typedef enum { OWN_CLASSES, OWN_NUMBERS, OWN_TAGS } OwnTarget; /* a class, a number, a tag for each word */
 
-/* What the tasks differ in. */
+/* The differences of the tasks. */
 typedef struct OwnKind {
     OwnTarget target;
     bool pair, one; /* a second text must be there; or must not */
@@ -98,7 +98,7 @@ typedef struct {
     double method, head;
 } OwnGradients;
 void own_gradients(OwnGradients *, OwnModel *, const Hooks *); /* own_attention.c */
-/* What virtual tokens do in the layers that have some, on a few examples of the set shown (own_attention.c). */
+/* The use of virtual tokens in the layers that have some, on a few examples of the set shown (own_attention.c). */
 typedef struct {
     int layers;
     double *of_layer;    /* (layers) the share of the attention that they take, mean over heads and queries */

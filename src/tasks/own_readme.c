@@ -1,5 +1,5 @@
-/* The model card, DIR/README.md: what was tuned on what data, how good it is beside the baselines, and how
- * transformers and peft load it. */
+/* The model card, DIR/README.md: the method, the data, the scores beside the baselines, and the lines that load it in
+ * transformers and peft. */
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
@@ -92,7 +92,7 @@ static void put_theory(Buf *b, const cJSON *v)
 {
     const cJSON *theory = cJSON_GetObjectItemCaseSensitive(v, "theory"), *one;
     if (!theory) return;
-    buf_print(b, "\n## What the theory says about this run\n\n");
+    buf_print(b, "\n## The theory about this run\n\n");
     cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(theory, "sentences"))
         buf_print(b, "- %s\n", one->valuestring);
 }

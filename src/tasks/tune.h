@@ -124,7 +124,7 @@ Status tune_train(TuneJob *, double lr); /* the best parameters, then the draft 
 Status tune_own_check(TuneJob *);
 Status tune_own_read(TuneJob *);
 Status tune_own_make(TuneJob *);
-/* own_theory.c: what the theory says about virtual tokens, into out's member "theory"; nothing for other methods. */
+/* own_theory.c: the theory about virtual tokens, into out's member "theory"; nothing for other methods. */
 Status own_theory(cJSON *out, const TuneJob *, Predictor *, const OwnTexts *, const Scores *, const cJSON *baselines,
                   Arena *);
 Status tune_own_readme(const TuneJob *, const cJSON *validation); /* own_readme.c: DIR/README.md */

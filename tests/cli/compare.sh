@@ -55,6 +55,13 @@ said '... with its settings and metrics' '^  learning-rate +0.001$' '^  train +c
 expect 0 'f1 of B is higher than that of A' 'two tunings' compare runs/la runs/words
 said '... by what differs, with paired tests on the same examples' '^  method +date +words' \
     '^  validation: f1 +B - A .* 48 +examples$' '^  validation: auc .*\[.*\].*\['
+printf 'text,label\n' >own.csv
+for i in 1 2 3 4 5 6 7 8 9; do printf 'int a%s;,c\nx = %s,py\nlet x%s,js\n' $i $i $i >>own.csv; done
+for epochs in 1 2; do
+    "$program" tune --task classify --train own.csv --text-column text --label-column label --model runs/net/encoder \
+        --epochs $epochs --quiet --out own/$epochs >out 2>err || cat err
+done
+expect 0 '^  validation: macro_f1 +B - A .* examples$' "classes of one's own" compare own
 expect 0 'over seeds' 'two runs of an experiment' compare runs/toy/alpha
 said '... by the setting, with paired tests over the same seeds' '^  lr +0.00[23] +0.00[23]$' ' 2 +seeds$' '^  time \(s\)'
 expect 0 '^table.tex$' 'a LaTeX table' compare runs/la runs/words --metric f1 --out table.tex

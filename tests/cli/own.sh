@@ -82,7 +82,7 @@ expect 3 "bad.jsonl:2: 'text' is an object, expected a text" 'an object for a te
     expect 0 '^accuracy' '... and is read back' predict "$t/full" "$t/train.csv"
 
     for method in prefix prompt; do
-        expect 0 '^- The 4 virtual tokens take [0-9.]+ % of the attention' "what the theory says about a $method" \
+        expect 0 '^- The 4 virtual tokens take [0-9.]+ % of the attention' "the theory about a $method" \
             $stars $small --epochs 1 --method $method --options length=4 --out "$t/$method"
         grep -Eq 'directions? of at most [0-9]' "$t/$method/README.md" && grep -q 'norm of their gradient' "$t/$method/results.json"
         result $? '... is in the card and in the results'
