@@ -470,12 +470,13 @@ static void judge(Run *r, const Found *f, int64_t after)
     }
     run_gate(r, "one coin: regret of the untuned model over that of the Bayes predictor as pretrained",
              (Claim){LESS_THAN, 1.5}, RANGE_POSITIVE, untuned);
-    run_claim(r, "one coin: share of the gap that the soft prefix closes", (Claim){MORE_THAN, near}, RANGE_ANY, soft);
+    run_claim(r, "one coin: share of the regret above the optimum that the soft prefix removes",
+              (Claim){MORE_THAN, near}, RANGE_ANY, soft);
     run_claim(r, "one coin: the same less that of the best hard prefix", (Claim){MORE_THAN, 0}, RANGE_ANY, gain);
-    run_claim(r, str_print(run_arena(r), "two coins: share that the best prefix closes (%s)", WAY[best].name),
+    run_claim(r, str_print(run_arena(r), "two coins: share that the best prefix removes (%s)", WAY[best].name),
               (Claim){LESS_THAN, near}, RANGE_ANY, closed_by(r, f, 1, best, after));
     for (int k = LORA; k <= FULL; k++)
-        run_claim(r, str_print(run_arena(r), "two coins: share that %s closes", k == LORA ? "LoRA" : "full tuning"),
+        run_claim(r, str_print(run_arena(r), "two coins: share that %s removes", k == LORA ? "LoRA" : "full tuning"),
                   (Claim){MORE_THAN, near}, RANGE_ANY, closed_by(r, f, 1, k, after));
     const Regret *beta = f->exact[1] + BETA * seeds, *bayes = f->exact[1] + BAYES * seeds;
     double gap = mean_at(f->tuned[1], seeds, after) - mean_at(bayes, seeds, after);

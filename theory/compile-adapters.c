@@ -583,9 +583,8 @@ static const Experiment COMPILE_ADAPTERS = {
     .group = "theory",
     .name = "compile-adapters",
     .title = "How much of a trained adapter a prefix could have done",
-    .claim =
-        "Of what a trained LoRA does to a first-layer head at a fixed readout the best prefix of any length leaves a "
-        "part, and does no better than a constant vector added behind the head.",
+    .claim = "Of the effect of a trained LoRA on a first-layer head at a fixed readout the best prefix of any length "
+             "leaves a part, and does no better than a constant vector added behind the head.",
     .method =
         "LoRA trained on digit tasks; at every readout, head and side the exact optimum over all prefixes; squared "
         "error left over, as a share of the adapter's effect.",

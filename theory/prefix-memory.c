@@ -455,8 +455,8 @@ static const char *says(Verdict v)
     return v == SUPPORTED ? "supported" : v == NOT_SUPPORTED ? "not supported" : "inconclusive";
 }
 
-/* (i) The odds fall at least like the root of the length; (ii) the number of directions; (iii) what LoRA is above M,
- * less twice what M is off the table: both are differences that are asked to be above 0. */
+/* (i) The odds fall at least like the root of the length; (ii) the number of directions; (iii) the lead of LoRA over
+ * M, less twice the distance of M from the table: both are differences that are asked to be above 0. */
 static void judge(Run *r, const Found *f)
 {
     Means m = means_of(f);

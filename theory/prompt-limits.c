@@ -459,7 +459,7 @@ static const double *least_ratio(Run *r, const Plan *p, const Reached *all, int 
     double *x = NEW(run_arena(r), double, run_seeds(r));
     for (int i = 0; i < run_seeds(r); i++)
         for (int k = from; k < to; k++)
-            x[i] = fmin(k > from ? x[i] : INFINITY,
+            x[i] = fmin(k > from ? x[i] : (double)INFINITY,
                         all[i * pairs_per_seed(p) + k].reached / all[i * pairs_per_seed(p) + k].bound);
     return x;
 }

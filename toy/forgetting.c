@@ -221,16 +221,22 @@ static bool on_hooks(const char *method)
     return !peft_find(method)->changes_base;
 }
 
-/* At the same accuracy on the target: what tuning adds to the loss of the other tasks, the first method, which should
- * be a prefix, against every method without virtual tokens. */
-static void judge(Run *r, const Question *q, const Sweep *s, const SweepBest *won, const Reading *pretrained)
+/* Returns how far each method raises the loss.  At the same accuracy on the target: the rise of the loss of
+ * the other tasks, the first method, which should be a prefix, against every method without virtual tokens. */
+static const char *judge(Run *r, const Question *q, const Sweep *s, const SweepBest *won, const Reading *pretrained)
 {
     Arena *a = run_arena(r);
     int seeds = run_seeds(r);
     const Outcome *first = won[0].outcome;
-    double *share = NEW(a, double, seeds), *rise = NEW(a, double, seeds);
-    for (int i = 0; i < seeds; i++)
-        share[i] = first[i].matched, rise[i] = first[i].on.old_loss - pretrained[i].old_loss;
+    double *share = NEW(a, double, seeds);
+    Buf said = buf_open(a);
+    for (int i = 0; i < seeds; i++) share[i] = first[i].matched;
+    for (int k = 0; k < q->methods; k++) {
+        const Outcome *o = won[k].outcome;
+        double rise = 0;
+        for (int i = 0; i < seeds; i++) rise += (o[i].on.old_loss - pretrained[i].old_loss) / seeds;
+        buf_print(&said, "%s%s by %.3f", k ? ", " : "", q->method[k], rise);
+    }
     run_gate(r, str_print(a, "share of seeds in which %s reaches the match", q->method[0]), (Claim){MORE_THAN, 0.9},
              RANGE_SHARE, share);
     for (int k = 1; k < q->methods; k++) {
@@ -246,8 +252,7 @@ static void judge(Run *r, const Question *q, const Sweep *s, const SweepBest *wo
         else
             run_unjudged(r, says, str_print(a, "since %s does not reach the match in every seed", q->method[k]));
     }
-    run_note(r, "%s raises the loss of the old tasks' last outputs by %.3f nats.", q->method[0],
-             seeds_mean(rise, seeds));
+    return said.text;
 }
 
 static Status run(Run *r)
@@ -294,13 +299,17 @@ static Status run(Run *r)
     TRY(draw_restored(r, &q, largest));
     run_exact(r, "without its hooks every such method leaves the pretrained model's logits byte for byte",
               !changed && restored == hooked);
-    judge(r, &q, &s, won, pretrained);
+    const char *rises = judge(r, &q, &s, won, pretrained);
     run_conclude(
         r,
-        "With its hooks gone %d of %d methods leave the pretrained model's logits byte for byte (%lld differ, "
-        "%d %s); merging and unmerging (LoRA, IA3) leaves %.1e; the methods that change the model itself move a "
+        "Until token accuracy on \"%s\" is %.0f %%, tuning raises the loss of the other tasks' last tokens "
+        "(nats, mean of %d %s): %s. With its hooks gone %d of %d methods leave the pretrained model's logits "
+        "byte for byte "
+        "(%lld differ); merging and unmerging (LoRA, IA3) leaves %.1e; the methods that change the model itself move "
+        "a "
         "logit by at least %.2g.",
-        restored, hooked, (long long)changed, seeds, str_plural(seeds, "seed", "seeds"), merged, moved);
+        q.target, run_real(r, "match"), seeds, str_plural(seeds, "seed", "seeds"), rises, restored, hooked,
+        (long long)changed, merged, moved);
     run_note(r,
              "Greedy accuracy on an old task must fall when an input without a task token is answered with the new "
              "one; the teacher-forced accuracy of the last %d outputs is the fairer measure of forgetting.",

@@ -13,7 +13,7 @@
  *          output position.
  * Expect   Copies: the sorter removes a larger share of the errors of token and position alone than the randomly
  *          initialised model does.  Any pattern averages the values of digits and so carries counts; the difference
- *          is what pretraining added, and its margin is 0.  Larger less smaller: the same.  If the prefix needs its
+ *          is the gain of pretraining, and its margin is 0.  Larger less smaller: the same.  If the prefix needs its
  *          (token, position) lookup, clamping its contribution costs the accuracy gained.
  * Cost     seconds; a minute; half an hour.
  * Source   Follows a question that Petrov, Torr and Bibi (ICLR 2024) leave open; probes after Alain and

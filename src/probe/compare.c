@@ -1,4 +1,5 @@
-/* McNemar's exact test, the randomisation test over seeds, and their sentence; the bootstrap over rows and seeds is num/stats.h's. */
+/* McNemar's exact test, the randomisation test over seeds, and their sentence; the bootstrap over rows and seeds is
+ * num/stats.h's. */
 #include "probe/compare.h"
 
 #include <math.h>

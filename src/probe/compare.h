@@ -1,10 +1,10 @@
 /* A probe's verdict in words, after the test that carries it.
  *
  * Two sets of predictions on the same test examples are compared by McNemar's exact test (1947): of the examples that
- * one alone gets right, is one's share more than a coin's?  Several seeds are averaged and compared by one randomisation
- * test over examples, and the interval of the mean
- * comes from a bootstrap that draws test rows and seeds, each with replacement: with 200 test rows the rows are most
- * of it, and an interval over seeds alone would hide that. */
+ * one alone gets right, is one's share more than a coin's?  Several seeds are averaged and compared by one
+ * randomisation test over examples, and the interval of the mean comes from a bootstrap that draws test rows and
+ * seeds, each with replacement: with 200 test rows the rows are most of it, and an interval over seeds alone would
+ * hide that. */
 #ifndef PROBE_COMPARE_H
 #define PROBE_COMPARE_H
 
@@ -19,8 +19,8 @@ typedef struct {
 Comparison compare_predictions(const int32_t *a, const int32_t *b, const Dataset *, const int32_t *label, Split);
 
 /* Of `seeds` pairs of predictions: mean accuracies, and p of one randomisation test (Fisher; Noreen 1989).  Under its
- * null hypothesis the two may be exchanged in any example, in all seeds at once; the statistic is the difference of mean
- * accuracies.  only_a and only_b are sums over seeds. */
+ * null hypothesis the two may be exchanged in any example, in all seeds at once; the statistic is the difference of
+ * mean accuracies.  only_a and only_b are sums over seeds. */
 Comparison compare_seeds(const int32_t *const *a, const int32_t *const *b, int seeds, const Dataset *,
                          const int32_t *label, Split, int draws, uint64_t stream);
 

@@ -3,8 +3,8 @@
  * Every key gets one random label, drawn from the labels' shares in training; all examples with that key share it, in
  * every split.  Such labels can only be memorised, so a probe's accuracy on them measures its capacity to memorise.
  * The key is the object of the task: the token or identifier in focus, so that test examples have keys seen in
- * training; control_keys() takes a word that many texts share.  Where the key is the whole text, only training accuracy
- * can exceed chance.
+ * training; control_keys() takes a word that many texts share.  Where the key is the whole text, only training
+ * accuracy can exceed chance.
  *
  *     selectivity = accuracy on the task - accuracy on the control task
  *
@@ -19,8 +19,8 @@
  * stream alone. */
 void control_labels(int32_t *label, const Dataset *, const Bytes *key, uint64_t stream);
 
-/* A word of each text as its key (N): the first of the line that holds `mark`, else the first of the text.  Returns the
- * share of test examples whose key is in training too, of which alone a probe can know the label. */
+/* A word of each text as its key (N): the first of the line that holds `mark`, else the first of the text.  Returns
+ * the share of test examples whose key is in training too, of which alone a probe can know the label. */
 double control_keys(Bytes *key, const Dataset *, const char *mark);
 
 typedef struct {

@@ -1,5 +1,5 @@
 /* Each block of the online code is a probing set of its own: of the rows before the block every fifth chooses the
- * probe's penalty and the others train it, and the rows of the block are its test set.  The receiver has all of them. */
+ * probe's penalty and the others train it, and the rows of the block are its test set.  The receiver has them all. */
 #include "probe/mdl.h"
 
 #include <math.h>

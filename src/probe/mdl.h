@@ -3,8 +3,8 @@
  *
  * Online code: the training rows, shuffled, are cut into blocks that end at 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.25,
  * 12.5, 25, 50 and 100 %.  The first block is sent with the uniform code, log2 C bits a label.  Each next one is
- * sent with the probabilities of a fresh probe fitted on the blocks before it.  Its penalty is the one with the least loss
- * on every fifth of those rows, so that no label is used that was not sent:
+ * sent with the probabilities of a fresh probe fitted on the blocks before it.  Its penalty is the one with the least
+ * loss on every fifth of those rows, so that no label is used that was not sent:
  *
  *     length = n_1 log2 C - sum over blocks i > 1, rows of i: log2 p_{i-1}(y | x),   compression = n log2 C / length
  *

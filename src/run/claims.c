@@ -114,7 +114,7 @@ static const char *claim_sentence(Arena *a, const Judged *j)
         power = j->claim.form == WITHIN
                     ? str_print(a, "; the power at no difference is %.2f", j->detectable)
                     : str_print(a, "; with this spread a mean of %.3g has a power of 0.8", j->detectable);
-    return str_print(a, "%s: %s is %s; asked %s%s", verdict_name(j->verdict), j->says, seen(a, j), asked(a, j),
+    return str_print(a, "%s: %s is %s; required: %s%s", verdict_name(j->verdict), j->says, seen(a, j), asked(a, j),
                      power);
 }
 

@@ -79,12 +79,12 @@ void run_metric(Run *, ClaimRange, const char *name, int seed_index, double valu
 double run_compare(Run *, const char *a, const char *b); /* paired t test of two metrics over seeds: recorded;
                                                             the two-sided p, NaN with fewer than two pairs */
 
-/* The verdict.  What training shows is judged by num/claim.h alone: an experiment states each of its claims with a
- * margin and one value a seed, and gates, which say that there is anything to judge: that a loss is below the one of
- * ignoring the input, that a control succeeds.  run_conclude() takes the verdict from them: inconclusive unless all
- * gates are supported, then claim_all() of the claims.  An exact claim is one of mathematics, which rounding alone
- * separates from its value and which one counter-example refutes, whatever the gates say.  All of them are in the
- * results, with interval, margin and verdict. */
+/* The verdict.  The results of training are judged by num/claim.h alone: an experiment states each of its claims with
+ * a margin and one value a seed, and gates, which say that there is anything to judge: that a loss is below the one
+ * of ignoring the input, that a control succeeds.  run_conclude() takes the verdict from them: inconclusive unless
+ * all gates are supported, then claim_all() of the claims.  An exact claim is one of mathematics, which rounding
+ * alone separates from its value and which one counter-example refutes, whatever the gates say.  All of them are in
+ * the results, with interval, margin and verdict. */
 Verdict run_claim(Run *, const char *says, Claim, ClaimRange, const double *seeds);
 Verdict run_gate(Run *, const char *says, Claim, ClaimRange, const double *seeds);
 Verdict run_exact(Run *, const char *says, bool holds);

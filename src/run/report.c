@@ -228,7 +228,7 @@ static void add_comparisons(Report *page, Arena *a, const cJSON *o)
 /* The parts of the verdict: gates, claims and exact claims, with the interval and the margin that decide each. */
 static void add_claims(Report *page, Arena *a, const cJSON *o)
 {
-    static const char *const head[] = {"part of the verdict", "verdict", "mean", "interval", "asked"};
+    static const char *const head[] = {"part of the verdict", "verdict", "mean", "interval", "required"};
     enum { COLS = sizeof head / sizeof *head };
     const cJSON *list = field(o, "claims"), *c;
     int rows = cJSON_GetArraySize(list), i = 0;
@@ -245,7 +245,7 @@ static void add_claims(Report *page, Arena *a, const cJSON *o)
     }
     if (rows)
         report_table(page,
-                     "What decides the verdict: 95 % intervals over seeds, 90 % ones for \"within\"; without its "
+                     "Parts of the verdict: 95 % intervals over seeds, 90 % ones for \"within\"; without its "
                      "conditions a run is inconclusive",
                      COLS, head, rows, cell);
 }

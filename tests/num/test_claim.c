@@ -162,7 +162,7 @@ static void size_and_power(void **state)
     gsl_rng_free(r);
 }
 
-/* The same of shares and of what is positive, whose intervals are on another scale. */
+/* The same of shares and of positive values, whose intervals are on another scale. */
 static void size_on_other_scales(void **state)
 {
     (void)state;
