@@ -41,8 +41,8 @@ VALUE(value_forgot, o->forgot)
 VALUE(value_seconds, o->seconds)
 VALUE(value_megabytes, o->megabytes)
 
-/* The values that a measure can have.  Student's interval of a few seeds may go beyond, and is cut there: the mean cannot
- * lie outside. */
+/* The values that a measure can have.  Student's interval of a few seeds may go beyond, and is cut there: the mean
+ * cannot lie outside. */
 static const Interval ANY = {-INFINITY, INFINITY}, SHARE = {0, 1}, PERCENT = {0, 100}, POSITIVE = {0, INFINITY};
 
 static Interval range_of(StudyValue *value)

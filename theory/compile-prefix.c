@@ -67,7 +67,7 @@ static Status ask(Run *r, Question *q)
     return OK;
 }
 
-/* ---- what the prefix does */
+/* ---- the effect of the prefix */
 
 typedef struct {
     Tensor mixture, change; /* (inputs LENGTH,C): t and y */

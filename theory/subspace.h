@@ -1,5 +1,5 @@
-/* A random subspace of those of a model's weights that a pattern names: theta = theta_0 + P z, with P (D,d) of entries
- * +-1/sqrt(D) that are made from a seed and never stored.  Two ways to draw the signs:
+/* A random subspace of those of a model's weights that a pattern names: theta = theta_0 + P z, with P (D,d) of
+ * entries +-1/sqrt(D) that are made from a seed and never stored.  Two ways to draw the signs:
  *
  *   Hadamard      P_ij = s_i H(i, c_j) / sqrt(D): random signs s_i, distinct random columns c_j of the Walsh-Hadamard
  *                 matrix H(i, c) = (-1)^popcount(i & c) of N rows, the power of two at or above D.  N log N.

@@ -1,4 +1,4 @@
-/* toy/elicit-or-program: does a prefix teach a task, or does it call up what pretraining has built?
+/* toy/elicit-or-program: does a prefix teach a task, or does it call up one that pretraining has built?
  *
  * Claim    From two layers on, a prefix makes an ascending sorter sort descending, and it does so only because the
  *          frozen network has learned to sort: on networks pretrained on tasks that need no sorting, on labels that
@@ -13,7 +13,7 @@
  * Cost     seconds; five minutes; four hours.
  * Source   Petrov, Torr and Bibi (ICLR 2024), section 5, have depths 1 and 4 and no network pretrained on something
  *          else; Wang et al. (PrefixMemory-Tuning, ICLR 2026) hold that prefixes elicit; Zhong and Andreas
- *          ("Algorithmic capabilities of random transformers", NeurIPS 2024) train what is around random networks.
+ *          ("Algorithmic capabilities of random transformers", NeurIPS 2024) train the embeddings of random networks.
  *
  * What it does not show: that a prefix cannot program such a network with more steps, more virtual tokens, or other
  * learning rates.  LoRA on the same sources is the comparison: what it learns there is within reach of the frozen
@@ -312,7 +312,7 @@ static const Setting SETTINGS[] = {
     {"lr", "learning rate of pretraining", {"2e-3", "1.5e-3", "1e-3"}, 1e-7, 1},
     {"dim", "hidden size", {"16", "32", "64"}, 8, 4096},
     {"test", "held-out inputs scored", {"50", "400", "3200"}, 1, 1e6},
-    {"effect", "points of exact match that the claim asks for", {"25.0"}, 0, 100},
+    {"effect", "points of exact match that the claim requires", {"25.0"}, 0, 100},
     {0}};
 
 static const Experiment ELICIT_OR_PROGRAM = {

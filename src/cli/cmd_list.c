@@ -1,5 +1,5 @@
-/* vernier list: the names of all experiments, tuning methods, baselines and architectures on one screen, or one of these
- * sections with a line for each, read from the registries. */
+/* vernier list: the names of all experiments, tuning methods, baselines and architectures on one screen, or one of
+ * these sections with a line for each, read from the registries. */
 #include <string.h>
 
 #include <cjson/cJSON.h>

@@ -168,8 +168,8 @@ double launch_left(double spent, double done, double left)
     return left * (spent + DOUBT) / (done + DOUBT);
 }
 
-/* Before each of several: the time so far, and an estimate of the rest from the costs that experiments declare and the
- * speed at which those before came. */
+/* Before each of several: the time so far, and an estimate of the rest from the costs that experiments declare and
+ * the speed at which those before came. */
 static void announce(const Args *a, const Request *q, const Experiment **list, int i, double seconds)
 {
     char spent[32], left[32];

@@ -36,7 +36,8 @@
 
 const char *experiment_name(Arena *, const Experiment *); /* "group/name" */
 
-/* The seconds of a preset as the experiment declares them in words, "quick half a minute"; a minute where it does not. */
+/* The seconds of a preset as the experiment declares them in words, "quick half a minute"; a minute where it does
+ * not. */
 double launch_cost(const Experiment *, Preset);
 /* The seconds left, where work of declared cost `done` took `spent` seconds and work of cost `left` remains. */
 double launch_left(double spent, double done, double left);

@@ -1,5 +1,6 @@
-/* Does a stored notebook agree with a new run of its source?  Texts are compared word by word.  In a word, numbers that are
- * written with a decimal point or an exponent stand for themselves give or take one unit of their last digit. */
+/* Does a stored notebook agree with a new run of its source?  Texts are compared word by word.  In a word, numbers
+ * that are written with a decimal point or an exponent stand for themselves give or take one unit of their last
+ * digit. */
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* nbformat 4.5, written in the layout of Jupyter itself, so that a notebook saved there without changes stays the same
- * bytes: sorted keys, one space of indentation, texts as lists of lines. */
+/* nbformat 4.5, written in the layout of Jupyter itself, so that a notebook saved there without changes stays the
+ * same bytes: sorted keys, one space of indentation, texts as lists of lines. */
 #include <glib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
-/* HTML of the Markdown that notebooks here use.  A block is a run of lines of one kind: a heading, a fenced listing, a
- * list, a table, or a paragraph.  Within a block: `code`, **strong**, *emphasis*, [text](link).  Everything else is
- * text and is escaped; HTML in the source is shown as it is typed. */
+/* HTML of the Markdown that notebooks here use.  A block is a run of lines of one kind: a heading, a fenced
+ * listing, a list, a table, or a paragraph.  Within a block: `code`, **strong**, *emphasis*, [text](link).
+ * Everything else is text and is escaped; HTML in the source is shown as it is typed. */
 #include <ctype.h>
 #include <string.h>
 

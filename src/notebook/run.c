@@ -1,5 +1,5 @@
-/* A cell is compiled and run as jupyter-c-kernel does it, and its output is read back from files.  Compilers and cells
- * are started without a shell. */
+/* A cell is compiled and run as jupyter-c-kernel does it, and its output is read back from files.  Compilers and
+ * cells are started without a shell. */
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>

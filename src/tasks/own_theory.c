@@ -1,9 +1,9 @@
 /* The theory about a run of a method with virtual tokens, on a few validation rows.
  *
- * A virtual token takes a share a of each query's attention, and the head's mixture of the content is scaled by
- * 1 - a and not reordered; the mixture of the virtual tokens' values is added (Petrov et al., 2024).  So three numbers
- * of each layer describe the tokens: the mean of a, the directions in which they add, of at most one for each
- * token and head, and beside them the norm of their gradient against the head's.  Where a is near 0 the tokens are not
+ * A virtual token takes a share a of each query's attention, and the head's mixture of the content is scaled by 1 -
+ * a and not reordered; the mixture of the virtual tokens' values is added (Petrov et al., 2024).  So three numbers
+ * of each layer describe the tokens: the mean of a, the directions in which they add, of at most one for each token
+ * and head, and beside them the norm of their gradient against the head's.  Where a is near 0 the tokens are not
  * used; where the labels are in the words and the method stays at a baseline that ignores them, the task needs
  * another attention than the frozen model's. */
 #include <math.h>

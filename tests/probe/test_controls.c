@@ -256,8 +256,8 @@ static void usable(void **state)
     near(u.pvi[3], -3, 1e-12, "pointwise");
 }
 
-/* Two probes that are right on the same share of examples, in three seeds that agree on most of them: the test finds a
- * difference in at most 6 %, and one that is there nearly always. */
+/* Two probes that are right on the same share of examples, in three seeds that agree on most of them: the test
+ * finds a difference in at most 6 %, and one that is there nearly always. */
 static void size_of_the_test_over_seeds(void **state)
 {
     (void)state;
