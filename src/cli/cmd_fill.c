@@ -1,6 +1,7 @@
 /* vernier fill: the predictions of a masked language model at the masks of a text. */
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/print.h"
 #include "cli/adapter.h"
@@ -106,7 +107,10 @@ static Status run_fill(const Args *a)
     TRY(model_blame(tensor_finite(z, "the logits"), m));
     for (int64_t i = 0; i < x.n; i++) {
         if (x.id[i] != mask) continue;
-        print_out(found++ ? "\n" : "%4s  %10s  %6s  %s\n", "byte", "chance", "id", "token");
+        if (found++)
+            print_out("\n");
+        else if (isatty(STDOUT_FILENO)) /* for a reader; a program takes the rows as they are */
+            print_out("%4s  %10s  %6s  %s\n", "byte", "chance", "id", "token");
         print_predictions(&t, arena, tensor_at(z, i), x.begin[i], (int)top);
     }
     arena_close(&step);
