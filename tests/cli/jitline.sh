@@ -9,7 +9,7 @@ tune() { # NAME OPTIONS WORDS...
 "$VERNIER" data make changes --n 240 --seed 3 --difficulty 0 --quiet --out "$t/c.jsonl" >"$t/out" 2>"$t/err"
 "$VERNIER" data make changes --n 120 --seed 4 --difficulty 0 --quiet --out "$t/new.jsonl" >"$t/out" 2>"$t/err"
 
-expect 0 'jitline  *a forest on counts' 'list names it' list
+expect 0 'jitline  *a forest on counts' 'list names it' list baselines
 expect 2 'expected forest.logistic.svm' 'an unknown classifier' \
     tune --task jit --train "$t/c.jsonl" --method jitline --options classifier=bayes --out "$t/x"
 expect 2 'from 1 to 10000' 'no trees' \

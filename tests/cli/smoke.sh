@@ -4,9 +4,12 @@
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 n=0
-exact=$("$VERNIER" list --json | tr -d '\n\t' | sed 's/"group"/\n&/g' |
-    sed -n 's/^"group":"\([a-z]*\)","name":"\([a-z0-9-]*\)".*"exact":true.*/\1\/\2/p')
-for name in $("$VERNIER" list | sed -n 's/^  \([a-z]*\/[a-z0-9-]*\): .*/\1/p'); do
+listed() { # PATTERN: GROUP/NAME of the experiments whose description has it
+    "$VERNIER" list --json | tr -d '\n\t' | sed 's/"group"/\n&/g' |
+        sed -n "s/^\"group\":\"\([a-z]*\)\",\"name\":\"\([a-z0-9-]*\)\"$1.*/\1\/\2/p"
+}
+exact=$(listed '.*"exact":true')
+for name in $(listed ''); do
     n=$((n + 1))
     gate=
     case " $(echo $exact) " in *" $name "*) gate=--gate ;; esac
