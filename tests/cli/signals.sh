@@ -35,7 +35,10 @@ stops TERM 0.7 'synthetic changes' data make changes --n 100000000 --out "$t/man
 result $? '... of which nothing stays'
 stops INT 1 'a training' tune --task jit --train "$t/c.jsonl" --encoder layers=1,dim=64,heads=2,hidden=64,vocab=400 --out "$t/tuned"
 stops TERM 1 'an experiment' run toy/e1 --preset paper --quiet --out "$t/run"
-stops HUP 0.7 'a terminal that goes away' score --task defect /dev/stdin
+case $(sed -n 's/^SigIgn:.*\(.\)$/\1/p' /proc/self/status) in
+*[13579bdf]) echo "ok $((n += 1)) - a terminal that goes away # SKIP SIGHUP is ignored here (nohup)" ;;
+*) stops HUP 0.7 'a terminal that goes away' score --task defect /dev/stdin ;;
+esac
 stops USR1 1 'the warning of a batch system' run toy/e1 --preset paper --quiet --out "$t/run"
 [ -e "$t/run/unfinished/manifest.json" ]
 result $? '... after which the work can be continued'
