@@ -162,7 +162,12 @@ if hosts_make; then
         hosts_cut 3
         wait $pid
         got=$?
-        [ $got != 0 ] && [ "$(grep -c '^vernier: rank [0-9] of 4 lost another rank' "$t/err")" = 1 ]
+        i=0 # the launcher may hand the last line on after it has ended
+        while [ $i -lt 50 ] && ! grep -q 'lost another rank' "$t/out" "$t/err"; do
+            sleep 0.1
+            i=$((i + 1))
+        done
+        [ $got != 0 ] && [ "$(cat "$t/out" "$t/err" | grep -c '^vernier: rank [0-9] of 4 lost another rank')" = 1 ]
         result $? "a host that is cut off ends the job with a sentence (exit $got)"
         i=0
         while [ $i -lt 60 ] && pgrep -f "$t/cut" >/dev/null; do
