@@ -106,7 +106,8 @@ static _Noreturn void lost(const char *what)
 {
     enum { LATER = 10 }; /* seconds */
     print_loudly();
-    if (wire.rank) nanosleep(&(struct timespec){wire.rank > 1 ? 2 * LATER : LATER, 0}, NULL);
+    if (wire.rank && nanosleep(&(struct timespec){wire.rank > 1 ? 2 * LATER : LATER, 0}, NULL))
+        _exit(err_exit_status(E_NUMERIC)); /* a signal: the launcher ends the others, so one has spoken */
     print_err("vernier: rank %d of %d lost another rank (%s); the same command goes on from what was saved, with any "
               "number of ranks\n",
               wire.rank, wire.size, what);
