@@ -7,18 +7,7 @@ enum { ROUNDS = 10 };
 
 RngBlock rng_block(uint64_t stream, uint64_t index)
 {
-    uint32_t c0 = (uint32_t)index, c1 = (uint32_t)(index >> 32), c2 = 0, c3 = 0;
-    uint32_t k0 = (uint32_t)stream, k1 = (uint32_t)(stream >> 32);
-    for (int r = 0; r < ROUNDS; r++) {
-        uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
-        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-        c1 = (uint32_t)p1;
-        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-        c3 = (uint32_t)p0;
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
-    }
-    return (RngBlock){{c0, c1, c2, c3}};
+    return rng_philox(stream, (uint32_t)index, (uint32_t)(index >> 32), ROUNDS);
 }
 
 /* FNV-1a over the name, then one Philox block keyed by the seed. */

@@ -14,6 +14,24 @@ typedef struct {
     uint32_t v[4];
 } RngBlock;
 
+/* The block itself, of so many rounds: for kernels that draw within their own loops.  Others call rng_block(). */
+static inline __attribute__((always_inline)) RngBlock rng_philox(uint64_t stream, uint32_t low, uint32_t high,
+                                                                 int rounds)
+{
+    uint32_t c0 = low, c1 = high, c2 = 0, c3 = 0, k0 = (uint32_t)stream, k1 = (uint32_t)(stream >> 32);
+#pragma GCC unroll 10
+    for (int r = 0; r < rounds; r++) {
+        uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
+        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+        c1 = (uint32_t)p1;
+        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+        c3 = (uint32_t)p0;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    return (RngBlock){{c0, c1, c2, c3}};
+}
+
 uint64_t rng_stream(uint64_t seed, const char *purpose);       /* an independent stream per name */
 uint64_t rng_mix(uint64_t stream, uint64_t salt);              /* an independent stream per number */
 RngBlock rng_block(uint64_t stream, uint64_t index);           /* 128 random bits: one Philox block */

@@ -27,33 +27,18 @@ static inline double dropout_gain(uint32_t cut)
 
 enum { DROPOUT_GROUP = 128, DROPOUT_BLOCKS = 8, DROPOUT_ROUNDS = 7 };
 
-static inline RngBlock dropout_block(uint64_t stream, uint32_t low, uint32_t high)
-{
-    uint32_t c0 = low, c1 = high, c2 = 0, c3 = 0, k0 = (uint32_t)stream, k1 = (uint32_t)(stream >> 32);
-#pragma GCC unroll 7
-    for (int round = 0; round < DROPOUT_ROUNDS; round++) {
-        uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
-        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-        c1 = (uint32_t)p1;
-        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-        c3 = (uint32_t)p0;
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
-    }
-    return (RngBlock){{c0, c1, c2, c3}};
-}
-
 /* The decision of a tie: element `index` of a stream, among counters that no group reaches. */
 static inline bool dropout_tie_keeps(uint32_t cut, uint64_t stream, uint64_t index)
 {
-    return (dropout_block(stream, (uint32_t)index, (uint32_t)(index >> 32) | 1u << 31).v[0] & 0xff) >= (cut & 0xff);
+    return (rng_philox(stream, (uint32_t)index, (uint32_t)(index >> 32) | 1u << 31, DROPOUT_ROUNDS).v[0] & 0xff) >=
+           (cut & 0xff);
 }
 
 static inline bool dropout_keeps(uint32_t cut, uint64_t stream, int64_t index)
 {
     uint64_t i = (uint64_t)index, e = i % DROPOUT_GROUP;
     uint64_t block = i / DROPOUT_GROUP * DROPOUT_BLOCKS + e / 4 % DROPOUT_BLOCKS;
-    RngBlock b = dropout_block(stream, (uint32_t)block, (uint32_t)(block >> 32));
+    RngBlock b = rng_philox(stream, (uint32_t)block, (uint32_t)(block >> 32), DROPOUT_ROUNDS);
     uint8_t byte[4];
     memcpy(byte, &b.v[e / 32], sizeof byte);
     uint32_t high = cut >> 8, own = byte[e % 4];
@@ -69,7 +54,7 @@ static inline void dropout_factors(float *factor, uint32_t cut, uint64_t stream,
     float gain = (float)dropout_gain(cut);
 #pragma omp simd
     for (uint32_t l = 0; l < DROPOUT_BLOCKS; l++) {
-        RngBlock b = dropout_block(stream, (uint32_t)block + l, (uint32_t)(block >> 32));
+        RngBlock b = rng_philox(stream, (uint32_t)block + l, (uint32_t)(block >> 32), DROPOUT_ROUNDS);
         word[0][l] = b.v[0], word[1][l] = b.v[1], word[2][l] = b.v[2], word[3][l] = b.v[3];
     }
     memcpy(byte, word, sizeof byte);
