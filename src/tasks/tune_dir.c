@@ -282,6 +282,15 @@ int tune_positions(const TuneJob *j)
     return peft_virtual_tokens(j->p.peft, &j->t.cfg);
 }
 
+Status tune_length(int *out, const TuneJob *j, int least, int most)
+{
+    int room = config_room(&j->p.net->config), taken = tune_positions(j), left = room ? room - taken : 1 << 16;
+    if (left < least)
+        return err_fail(E_CONFIG, "%d virtual tokens leave %d of the model's %d positions to a text", taken, left,
+                        room);
+    return tune_number(out, "max-length", j->o.length, left < most ? left : most, least, left);
+}
+
 /* ---- training */
 
 static void remark_plan(const TuneJob *j)

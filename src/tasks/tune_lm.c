@@ -27,15 +27,10 @@ static Status read_texts(TuneJob *j)
 
 /* ---- training */
 
-/* Sets the length from the option and the positions that virtual tokens leave. */
 static Status plan(TuneJob *j)
 {
     Predictor *p = &j->p;
-    int most = config_room(&p->net->config), taken = tune_positions(j), left = most ? most - taken : 1 << 16;
-    if (left < LM_LEAST)
-        return err_fail(E_CONFIG, "%d virtual tokens leave %d of the model's %d positions to a text", taken, left,
-                        most);
-    TRY(tune_number(&p->lm.length, "max-length", j->o.length, left < LM_MOST ? left : LM_MOST, LM_LEAST, left));
+    TRY(tune_length(&p->lm.length, j, LM_LEAST, LM_MOST));
     p->lm.end = lm_end(p->net, &p->text);
     if (p->lm.end < 0)
         tuning_remark(&j->watch, j->run,

@@ -114,15 +114,10 @@ Status tune_own_read(TuneJob *j)
 
 /* ---- training */
 
-/* Sets the length from the option and the positions that virtual tokens leave. */
 static Status plan(TuneJob *j)
 {
     Predictor *p = &j->p;
-    int most = config_room(&p->net->config), taken = tune_positions(j), left = most ? most - taken : 1 << 16;
-    if (left < OWN_LEAST)
-        return err_fail(E_CONFIG, "%d virtual tokens leave %d of the model's %d positions to a text", taken, left,
-                        most);
-    TRY(tune_number(&p->own.length, "max-length", j->o.length, left < OWN_MOST ? left : OWN_MOST, OWN_LEAST, left));
+    TRY(tune_length(&p->own.length, j, OWN_LEAST, OWN_MOST));
     snprintf(j->shape, sizeof j->shape, "length %d%s, %s", p->own.length, p->own.window ? " in windows" : "",
              p->task->own->measure[j->own_measure].key);
     return OK;
