@@ -97,57 +97,25 @@ static Grid tests_table(const Comparison *c)
                     "Paired tests (t over seeds, bootstrap over validation examples; Holm: p for all of them)");
 }
 
-typedef struct {
-    const char *name;
-    int digits;
-    double unit;
-    double (*of)(const RunResult *);
-} CostRow;
-
-static double total(const RunResult *r)
-{
-    return r->total;
-}
-
-static double trainable(const RunResult *r)
-{
-    return r->trainable;
-}
-
-static double seconds(const RunResult *r)
-{
-    return r->seconds;
-}
-
-static double cpu_seconds(const RunResult *r)
-{
-    return r->cpu_seconds;
-}
-
-static double peak(const RunResult *r)
-{
-    return r->peak;
-}
-
-static double bytes(const RunResult *r)
-{
-    return r->files ? r->bytes : (double)NAN;
-}
-
 static Grid cost_table(const Comparison *c)
 {
-    static const CostRow ROW[] = {{"parameters", 0, 1, total},        {"trainable parameters", 0, 1, trainable},
-                                  {"time (s)", 1, 1, seconds},        {"processor time (s)", 1, 1, cpu_seconds},
-                                  {"memory (MiB)", 0, 1048576, peak}, {"files (MB)", 2, 1e6, bytes}};
+    static const struct {
+        const char *name;
+        int digits;
+        double unit;
+    } ROW[] = {{"parameters", 0, 1},         {"trainable parameters", 0, 1}, {"time (s)", 1, 1},
+               {"processor time (s)", 1, 1}, {"memory (MiB)", 0, 1048576},   {"files (MB)", 2, 1e6}};
     const char *cell[MOST_COMPARED + 1];
     GridRows rows = begin_by_run(c, "cost");
     for (size_t k = 0; k < sizeof ROW / sizeof *ROW; k++) {
         bool any = false;
         cell[0] = ROW[k].name;
         for (int i = 0; i < c->n; i++) {
-            const double x = ROW[k].of(&c->run[i]);
-            any |= !isnan(x);
-            cell[i + 1] = isnan(x) ? "" : str_print(c->arena, "%.*f", ROW[k].digits, x / ROW[k].unit);
+            const RunResult *r = &c->run[i];
+            const double cost[] = {r->total,       r->trainable, r->seconds,
+                                   r->cpu_seconds, r->peak,      r->files ? r->bytes : (double)NAN};
+            any |= !isnan(cost[k]);
+            cell[i + 1] = isnan(cost[k]) ? "" : str_print(c->arena, "%.*f", ROW[k].digits, cost[k] / ROW[k].unit);
         }
         if (any) grid_row(&rows, cell);
     }
