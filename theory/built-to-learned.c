@@ -149,15 +149,6 @@ static double threshold(const Plan *p, const Cell *all, int seed, int v, int n, 
     return log(p->sigma[p->sigmas - 1]);
 }
 
-/* Slope of y over x by least squares. */
-static double slope(const double *x, const double *y, int n)
-{
-    double mx = 0, my = 0, xy = 0, xx = 0;
-    for (int i = 0; i < n; i++) mx += x[i] / n, my += y[i] / n;
-    for (int i = 0; i < n; i++) xy += (x[i] - mx) * (y[i] - my), xx += (x[i] - mx) * (x[i] - mx);
-    return xy / xx;
-}
-
 /* Of one seed: the slope of the theorem's threshold in log V, mean over N; and the factor by which Adam moves it, as
  * the mean of its logarithm to base 2. */
 static void measure(Run *r, const Plan *p, const Cell *all, int seed, double *fall, double *gain)
@@ -176,7 +167,7 @@ static void measure(Run *r, const Plan *p, const Cell *all, int seed, double *fa
             run_metric(r, RANGE_POSITIVE, str_print(a, "%s: threshold of sigma V^2, Adam's token", size), seed,
                        exp(found));
         }
-        *fall += slope(x, y, p->vs) / p->ns;
+        *fall += stats_slope(x, y, p->vs) / p->ns;
     }
 }
 

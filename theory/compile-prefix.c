@@ -100,26 +100,6 @@ static Effect effect(Arena *a, Model *m, Hooks *hooks, const Batch *b)
                     tensor_reshape(dense_sum(a, with.out, -1, plain.out), SHAPE(rows, c))};
 }
 
-/* Standard deviation of alpha over inputs, mean over heads and output positions. */
-static double spread(Arena *a, Model *m, Hooks *hooks, const Batch *b, DigitLayout l)
-{
-    Tensor p = probs_of(a, m, hooks, b, 0);
-    int64_t heads = p.dim[1], t = p.dim[2], n = p.dim[3], slots = n - t + l.slots;
-    double sum = 0;
-    for (int64_t h = 0; h < heads; h++)
-        for (int i = 0; i < LENGTH; i++) {
-            double mean = 0, square = 0;
-            for (int64_t k = 0; k < p.dim[0]; k++) {
-                double mass = 0;
-                for (int64_t j = 0; j < slots; j++)
-                    mass += tensor_get(p, ((k * heads + h) * t + digits_start(l) - 1 + i) * n + j);
-                mean += mass / (double)p.dim[0], square += mass * mass / (double)p.dim[0];
-            }
-            sum += sqrt(fmax(0, square - mean * mean)) / (double)(heads * LENGTH);
-        }
-    return sum;
-}
-
 /* ---- the static update */
 
 typedef struct {
@@ -200,7 +180,7 @@ static Status tune(Run *r, SweepJob *j, void *out, void *user)
     Effect of_fitted = effect(a, j->m, j->hooks, &fitted), of_held = effect(a, j->m, j->hooks, &held);
     Update update[RANKS];
     TRY(fit(update, a, &of_fitted, q->rank, q->ranks));
-    o->spread = spread(a, j->m, j->hooks, &held, layout);
+    o->spread = probs_spread(probs_of(a, j->m, j->hooks, &held, 0), layout);
     for (int k = 0; k < q->ranks; k++) {
         o->left[k] = left(a, &update[k], &of_held);
         Update narrow = {tensor_cast(a, update[k].bias, F32), tensor_cast(a, update[k].map, F32)};

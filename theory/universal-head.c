@@ -329,12 +329,9 @@ static double over_seeds(const double *all, int stride, int at, int seeds)
 /* Least-squares slope of log y against log x. */
 static double log_slope(const double *x, const double *y, int n)
 {
-    double sx = 0, sy = 0, sxx = 0, sxy = 0;
-    for (int i = 0; i < n; i++) {
-        double u = log(x[i]), v = log(y[i]);
-        sx += u, sy += v, sxx += u * u, sxy += u * v;
-    }
-    return (n * sxy - sx * sy) / (n * sxx - sx * sx);
+    double u[RUN_LIST], v[RUN_LIST];
+    for (int i = 0; i < n; i++) u[i] = log(x[i]), v[i] = log(y[i]);
+    return stats_slope(u, v, n);
 }
 
 static Series line_of(Arena *a, int n, const double *x, const double *y, const char *label)

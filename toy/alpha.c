@@ -93,25 +93,6 @@ static Var *clamp(Pass *p, Where at, Var *in, Var *out, void *user)
     return tape_leaf(p->tape, probs);
 }
 
-/* Standard deviation of alpha over inputs, mean over heads and outputs. */
-static double spread(Tensor p, DigitLayout l, const double *mean)
-{
-    int64_t heads = p.dim[1], t = p.dim[2], n = p.dim[3], slots = n - t + l.slots;
-    double sum = 0;
-    for (int64_t h = 0; h < heads; h++)
-        for (int i = 0; i < LENGTH; i++) {
-            double square = 0;
-            for (int64_t b = 0; b < p.dim[0]; b++) {
-                double mass = 0;
-                for (int64_t j = 0; j < slots; j++)
-                    mass += tensor_get(p, ((b * heads + h) * t + digits_start(l) - 1 + i) * n + j);
-                square += (mass - mean[h * LENGTH + i]) * (mass - mean[h * LENGTH + i]) / (double)p.dim[0];
-            }
-            sum += sqrt(square) / (double)(heads * LENGTH);
-        }
-    return sum;
-}
-
 static Status tune(Run *r, SweepJob *j, void *out, void *user)
 {
     const Question *q = user;
@@ -122,7 +103,7 @@ static Status tune(Run *r, SweepJob *j, void *out, void *user)
     Batch b = digits_batch(j->run, &task, layout, LOOK, rng_stream(1, "look"), 0, true);
     Tensor probs = probs_of(j->run, j->m, j->hooks, &b, 0);
     probs_mass(o->alpha, probs, layout);
-    o->spread = spread(probs, layout, o->alpha);
+    o->spread = probs_spread(probs, layout);
     int heads = j->model->heads;
     for (int k = 0; k < CLAMPS; k++) {
         Clamp c = {.layout = layout, .slots = probs.dim[3] - probs.dim[2] + layout.slots};

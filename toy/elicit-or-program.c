@@ -191,14 +191,11 @@ static Status draw(Run *r, const Question *q, const SweepBest *best)
     return fig_close(f);
 }
 
-static const char *with_range(Arena *a, const SweepBest *best, int arm, int seeds)
+static const char *by_seed(Arena *a, const SweepBest *best, int arm, int seeds)
 {
-    double least = 100, most = 0, sum = 0;
-    for (int s = 0; s < seeds; s++) {
-        double x = exact(best, arm, s);
-        sum += x / seeds, least = fmin(least, x), most = fmax(most, x);
-    }
-    return seeds > 1 ? str_print(a, "%.1f (%.1f to %.1f)", sum, least, most) : str_print(a, "%.1f", sum);
+    double *x = NEW(a, double, seeds);
+    for (int s = 0; s < seeds; s++) x[s] = exact(best, arm, s);
+    return seeds_text(a, x, seeds);
 }
 
 static void tabulate(Run *r, const Question *q, const SweepBest *best)
@@ -215,10 +212,10 @@ static void tabulate(Run *r, const Question *q, const SweepBest *best)
             if (x->arm[k][PREFIX] < 0) continue;
             const char **c = cell + COLUMNS * rows++;
             c[0] = q->source[k]->label;
-            c[1] = with_range(a, best, x->arm[k][BEFORE], seeds);
-            c[2] = with_range(a, best, x->arm[k][PREFIX], seeds);
+            c[1] = by_seed(a, best, x->arm[k][BEFORE], seeds);
+            c[2] = by_seed(a, best, x->arm[k][PREFIX], seeds);
             c[3] = str_print(a, "%.2f", sweep_loss(&best[x->arm[k][PREFIX]], seeds));
-            c[4] = with_range(a, best, x->arm[k][LORA], seeds);
+            c[4] = by_seed(a, best, x->arm[k][LORA], seeds);
         }
         run_table(r,
                   str_print(a,

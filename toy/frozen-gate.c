@@ -176,13 +176,6 @@ static Status draw(Run *r, const Question *q, const SweepBest *best)
     return fig_close(f);
 }
 
-static const char *with_range(Arena *a, const double *x, int n)
-{
-    double least = x[0], most = x[0];
-    for (int i = 1; i < n; i++) least = fmin(least, x[i]), most = fmax(most, x[i]);
-    return n > 1 ? str_print(a, "%.1f (%.1f to %.1f)", seeds_mean(x, n), least, most) : str_print(a, "%.1f", x[0]);
-}
-
 static void tabulate(Run *r, const Question *q, const SweepBest *best)
 {
     Arena *a = run_arena(r);
@@ -197,7 +190,7 @@ static void tabulate(Run *r, const Question *q, const SweepBest *best)
     for (int f = 0; f < FORMS; f++) {
         cell[f * cols] = FORM[f];
         for (int d = 0; d < q->depths; d++) {
-            cell[f * cols + 1 + 2 * d] = with_range(a, exact(r, q, best, d, (Form)f), seeds);
+            cell[f * cols + 1 + 2 * d] = seeds_text(a, exact(r, q, best, d, (Form)f), seeds);
             cell[f * cols + 2 + 2 * d] =
                 str_print(a, "%lld", (long long)best[arm_at(q, d, 0, (Form)f)].result[0].params);
         }

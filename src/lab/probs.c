@@ -41,6 +41,26 @@ void probs_mass(double *out, Tensor p, DigitLayout l)
         }
 }
 
+double probs_spread(Tensor p, DigitLayout l)
+{
+    double all = 0;
+    for (int64_t h = 0; h < p.dim[1]; h++)
+        for (int i = 0; i < LENGTH; i++) {
+            double mean = 0, square = 0;
+            for (int k = 0; k < 2; k++) /* first the mean, then the deviations from it */
+                for (int64_t b = 0; b < p.dim[0]; b++) {
+                    Row r = row_of(p, b, h, digits_start(l) - 1 + i, l);
+                    double mass = sum(p, r.at, r.at + r.slots), share = 1 / (double)p.dim[0];
+                    if (k)
+                        square += (mass - mean) * (mass - mean) * share;
+                    else
+                        mean += mass * share;
+                }
+            all += sqrt(square) / (double)(p.dim[1] * LENGTH);
+        }
+    return all;
+}
+
 static double perplexity(Tensor p, Row r)
 {
     double mass = sum(p, r.at, r.at + r.slots), entropy = 0;

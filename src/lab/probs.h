@@ -10,6 +10,9 @@ Tensor probs_of(Arena *run, Model *, Hooks *, const Batch *, int layer);
 
 /* Mass on virtual keys and reserved positions together, mean over the batch: out[h * LENGTH + i] for output i. */
 void probs_mass(double *out, Tensor probs, DigitLayout);
+/* The standard deviation of that mass over the batch, mean over heads and outputs. */
+double probs_spread(Tensor probs, DigitLayout);
+
 /* Of the shares of virtual keys and reserved positions in their mass: exp of the entropy, mean over batch, heads,
  * outputs. */
 double probs_slots_used(Tensor probs, DigitLayout);

@@ -169,6 +169,14 @@ double seeds_mean(const double *values, int n)
     return sum;
 }
 
+const char *seeds_text(Arena *a, const double *values, int n)
+{
+    double least = values[0], most = values[0];
+    for (int i = 1; i < n; i++) least = fmin(least, values[i]), most = fmax(most, values[i]);
+    return n > 1 ? str_print(a, "%.1f (%.1f to %.1f)", seeds_mean(values, n), least, most)
+                 : str_print(a, "%.1f", values[0]);
+}
+
 Status sweep_methods(char word[][24], int most, int *n, const char *list)
 {
     *n = 0;

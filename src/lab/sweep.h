@@ -71,6 +71,7 @@ Series sweep_series(Arena *, const SweepBest *, int n, int seeds, SweepWhat, con
 /* Mean of values (points, seeds) at each point, with the range over seeds; a NaN stays one. */
 Series seeds_series(Arena *, const double *values, int points, int seeds, const char *label);
 double seeds_mean(const double *values, int n);
+const char *seeds_text(Arena *, const double *values, int n); /* for tables: "77.6 (73.5 to 82.7)", mean and range */
 
 /* One value a seed, as run_claim takes them. */
 const double *sweep_values(Arena *, const SweepBest *, int seeds, SweepWhat);

@@ -121,6 +121,14 @@ static double *ranks(Arena *a, const double *x, int64_t n)
     return rank;
 }
 
+double stats_slope(const double *x, const double *y, int64_t n)
+{
+    double mx = 0, my = 0, xy = 0, xx = 0;
+    for (int64_t i = 0; i < n; i++) mx += x[i] / (double)n, my += y[i] / (double)n;
+    for (int64_t i = 0; i < n; i++) xy += (x[i] - mx) * (y[i] - my), xx += (x[i] - mx) * (x[i] - mx);
+    return xy / xx;
+}
+
 double stats_spearman(const double *x, const double *y, int64_t n)
 {
     if (n < 2) return NAN;

@@ -41,6 +41,7 @@ Interval stats_wilson(int64_t hits, int64_t n);       /* 95 % for a proportion (
 void stats_holm(double *adjusted, const double *p, int n); /* step-down for n tests (Holm 1979); may be in place */
 double stats_pearson(const double *x, const double *y, int64_t n);  /* NaN when either is constant */
 double stats_spearman(const double *x, const double *y, int64_t n); /* the same on ranks, ties averaged */
+double stats_slope(const double *x, const double *y, int64_t n);    /* of y over x, by least squares */
 double stats_quantile(const double *x, int64_t n, double q);        /* interpolated between order statistics */
 
 /* Percentile bootstrap, 95 %: `stat` is called with n indices drawn with replacement from 0..n-1. */
