@@ -199,6 +199,7 @@ void ranks_collect(void *all, const int64_t *cut, int width)
 static Status refuse(Wire started)
 {
     if (started.rank) {
+        ranks.wire.rank = started.rank; /* not the first: it is silent, too, where the launcher ends it */
         print_quietly();
         nanosleep(&(struct timespec){1, 0}, NULL);
     }

@@ -118,8 +118,8 @@ Status tune_load(TuneJob *);         /* tokenizer and model, the small one if ne
 int tune_positions(const TuneJob *); /* the positions that the method's virtual tokens take from the text */
 /* An option's number, which is `otherwise` where 0 was given. */
 Status tune_number(int *out, const char *option, int64_t given, int otherwise, int least, int most);
-/* --max-length of texts, at most `most` tokens and what virtual tokens leave of the model's positions; E_CONFIG: that is
- * less than `least`. */
+/* --max-length of texts, at most `most` tokens and the positions of the model that virtual tokens leave; E_CONFIG:
+ * they leave fewer than `least`. */
 Status tune_length(int *out, const TuneJob *, int least, int most);
 Status tune_train(TuneJob *, double lr); /* the best parameters, then the draft of a card */
 
