@@ -156,7 +156,7 @@ static uint32_t crc_of(const char *bytes, size_t n)
 {
     uint32_t crc = 0xFFFFFFFF;
     for (size_t i = 0; i < 8 * n; i++) {
-        const uint32_t bit = ((unsigned char)bytes[i / 8] >> (i % 8) & 1u) ^ (crc & 1u);
+        const uint32_t bit = ((uint32_t)(unsigned char)bytes[i / 8] >> (i % 8) & 1u) ^ (crc & 1u);
         crc = crc >> 1 ^ bit * 0x82F63B78u;
     }
     crc = ~crc;
