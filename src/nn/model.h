@@ -106,6 +106,8 @@ Var *model_loss(Model *, Pass *, const Batch *);                     /* (1): lab
 const Linear *model_linear(const Model *, Where);                    /* NULL when that site is not linear here */
 int64_t linear_row(const Linear *, int64_t output);                  /* where that output is among all of w */
 int64_t linear_at(const Linear *, int64_t output, int64_t input);    /* the place of that element within w */
+Tensor linear_matrix(Arena *, const Linear *);                       /* its weights as (out,in), F64 */
+void linear_set(const Linear *, Tensor m);                           /* and written back */
 /* Gives an LM head that shares the token table one of its own, as if the config had set it, to the same effect.
  * Its values are those of the token table times the returned factor: 1, or T5's factor for a shared table. */
 double model_untie(Model *);
