@@ -1,15 +1,15 @@
 /* toy/intruder: do low-rank updates forget through new singular directions, or through their learning rate?
  *
- * Claim    LoRA of low rank has intruder dimensions, leading left singular vectors of the tuned matrix that are unlike
- *          every one of the pretrained matrix; full fine-tuning to the same accuracy has not, at whatever learning
- *          rate.  And they carry the forgetting: shrinking them restores more of the old tasks than shrinking the
- *          whole update does at the same price on the target.
+ * Claim    LoRA of low rank has intruder dimensions: leading left singular vectors of the tuned matrix that are
+ *          unlike every one of the pretrained matrix.  Full fine-tuning to the same accuracy has not, at whatever
+ *          learning rate.  And they carry the forgetting: shrinking them restores more of the old tasks than
+ *          shrinking the whole update does at the same price on the target.
  * Method   A model pretrained on four digit tasks learns a fifth by LoRA of several ranks, full fine-tuning, IA3, a
- *          prefix and an adapter, each at learning rates over a factor of a hundred, until token accuracy reaches the
- *          match.  Updates are merged; a vector among the first k of a matrix is an intruder when its largest |cosine|
- *          with the pretrained left singular vectors is below epsilon.  Then the singular values of intruders are
- *          multiplied by one half, and in another copy the whole change of the weights by the factor that costs the
- *          target as much; the losses of the old tasks, in context, are compared.
+ *          prefix and an adapter, each at learning rates over a factor of a hundred, until token accuracy reaches
+ *          the match.  Updates are merged; a vector among the first k of a matrix is an intruder when its largest
+ *          |cosine| with the pretrained left singular vectors is below epsilon.  Then the singular values of
+ *          intruders are multiplied by one half, and in another copy the whole change of the weights by the factor
+ *          that costs the target as much; the losses of the old tasks, in context, are compared.
  * Expect   At each method's least learning rate that matches for every seed, and at its greatest: LoRA of the least
  *          rank minus full fine-tuning above .1 intruders a matrix, which is more than one in the twelve matrices of
  *          two layers.  At LoRA's greatest such rate: the shrunk update's old-task loss minus that with halved
@@ -414,7 +414,7 @@ static void judge_learned(Run *r, const Question *q, const SweepBest *best)
              RANGE_POSITIVE, old);
 }
 
-/* What scaling the intruders of LoRA of the least rank does, at its greatest rate, for the seeds that have any. */
+/* The intruders of LoRA of the least rank scaled, at its greatest rate, over the seeds that have any. */
 static void tabulate_scales(Run *r, const Question *q, const SweepBest *best)
 {
     enum { COLUMNS = 4 };

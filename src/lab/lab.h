@@ -88,7 +88,7 @@ typedef struct {
     double place_loss[LENGTH], place_token[LENGTH]; /* the same at each output position */
 } LabHeld;
 void lab_held(LabHeld *out, Model *, const Hooks *, const LabModel *, const DigitMix *, int64_t n, uint64_t stream);
-/* What is left of the old tasks but the target: loss of the last outputs, before which the context shows the task. */
+/* The old tasks but the target: loss of their last outputs, before which the context shows the task. */
 enum { LAB_SHOWN = LENGTH / 2 };
 double lab_old_loss(const LabHeld *each, const DigitMix *old, const char *target); /* mean over tasks; NaN: none */
 LabWatch lab_watch_token, lab_watch_loss; /* of 100 inputs of the target: mean token accuracy; mean loss */
