@@ -17,7 +17,7 @@
  *          methods at the match is reported.
  * Gate     The model has learned the old tasks: its loss on their last outputs is below half of that of ignoring the
  *          input.
- * Cost     seconds; ten minutes; four hours.
+ * Cost     seconds; twelve minutes; four hours.
  * Source   Shuttleworth et al. ("LoRA vs full fine-tuning: an illusion of equivalence", arXiv 2410.21228, 2024) find
  *          the intruders, with k = 10 and epsilon near .6, and scale them; Biderman et al. ("LoRA learns less and
  *          forgets less", TMLR 2024).  Both have language models, few seeds, no prefix, and no sweep of the rate.
@@ -509,7 +509,7 @@ static const Experiment INTRUDER = {
         "stopped at matched accuracy; singular vectors against the pretrained ones; intruders scaled.",
     .expect = "More than .1 intruders a matrix above full fine-tuning at the least and at the greatest rates; more "
               "than .01 nats of old-task loss at the same target loss.",
-    .cost = "smoke seconds, quick ten minutes, paper four hours",
+    .cost = "smoke seconds, quick twelve minutes, paper four hours",
     .source = "after Shuttleworth et al. (arXiv 2410.21228, 2024) and Biderman et al. (TMLR 2024)",
     .settings = SETTINGS,
     .seeds = {1, 5, 10},
