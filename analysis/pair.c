@@ -215,15 +215,6 @@ Status pair_measure(Compared *out, Arena *run, const Seen *base, Model *tuned, H
 
 /* ---- weights */
 
-/* A linear map as (outputs, inputs), F64. */
-static Tensor matrix(Arena *a, const Linear *l)
-{
-    Tensor m = tensor_new(a, F64, SHAPE(l->out, l->in));
-    for (int64_t o = 0; o < l->out; o++)
-        for (int64_t i = 0; i < l->in; i++) tensor_set(m, o * l->in + i, tensor_get(l->w->val, linear_at(l, o, i)));
-    return m;
-}
-
 static double norm_of(Tensor m)
 {
     double sum = 0;
@@ -259,7 +250,7 @@ Status pair_weights(WeightChange *out, int *n, int most, Arena *run, const Model
         bool fused = b->at.site == SITE_QKV; /* its thirds are listed as well */
         if (b->at.part != part || fused || !t || b->in != t->in || b->out != t->out) continue;
         Arena scratch = arena_open(0);
-        Tensor before = matrix(&scratch, b), change = matrix(&scratch, t);
+        Tensor before = linear_matrix(&scratch, b), change = linear_matrix(&scratch, t);
         for (int64_t k = 0; k < tensor_count(change); k++)
             tensor_set(change, k, tensor_get(change, k) - tensor_get(before, k));
         WeightChange c = {.name = b->name, .site = b->at.site, .layer = b->at.layer, .norm = norm_of(change)};

@@ -73,10 +73,8 @@ static Status tune(Run *r, SweepJob *j, void *out, void *user)
     probe.keep = NULL, probe.k = 0; /* every position is captured */
     measure_pass(before, j->run, j->m, NULL, PART_DECODER, &probe);
     TRY(lab_tune(r, j->run, j->m, j->hooks, j->model, &j->arm, NULL, j->seed, &o->result));
-    int last = o->result.points - 1;
-    o->token = last < 0 ? 0 : (double)o->result.watched[last];
-    o->matched = !o->result.diverged && o->token >= j->arm.until;
-    o->result.last = o->matched ? (double)o->result.step[last] : (2 - o->token) * (double)j->arm.steps;
+    o->token = lab_watched(&o->result);
+    o->matched = sweep_match(&o->result, &j->arm);
 
     measure_pass(after, j->run, j->m, j->hooks, PART_DECODER, &probe);
     int64_t reserved = j->model->layout.slots;

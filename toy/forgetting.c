@@ -23,7 +23,7 @@
 #include "base/str.h"
 #include "lab/sweep.h"
 
-enum { TASKS = 6, LATE = LENGTH / 2 };
+enum { TASKS = 6 };
 
 typedef struct {
     double exact[TASKS], late[TASKS]; /* % */
@@ -54,17 +54,11 @@ static void read_tasks(Reading *out, Model *m, const Hooks *hooks, const Questio
     LabHeld held[DIGIT_MIX];
     lab_score(m, hooks, &q->recipe, &q->old, greedy);
     lab_held(held, m, hooks, &q->recipe, &q->old, q->recipe.test, rng_stream(1, "held"));
-    int others = 0;
-    out->old_loss = 0;
+    out->old_loss = lab_old_loss(held, &q->old, q->target);
     for (int k = 0; k < q->old.n; k++) {
-        bool other = strcmp(q->old.task[k]->name, q->target) != 0;
-        out->exact[k] = 100 * greedy[k].exact, out->late[k] = 0, others += other;
-        for (int i = LENGTH - LATE; i < LENGTH; i++) {
-            out->late[k] += 100 * held[k].place_token[i] / LATE;
-            if (other) out->old_loss += held[k].place_loss[i] / LATE;
-        }
+        out->exact[k] = 100 * greedy[k].exact, out->late[k] = 0;
+        for (int i = LENGTH - LAB_SHOWN; i < LENGTH; i++) out->late[k] += 100 * held[k].place_token[i] / LAB_SHOWN;
     }
-    out->old_loss = others ? out->old_loss / others : (double)NAN;
 }
 
 static Tensor logits(Arena *run, Model *m, const Question *q)
@@ -93,11 +87,8 @@ static Status merge_and_back(Reading *out, SweepJob *j, Tensor before, const Que
     const Peft *method = peft_find(j->arm.method);
     out->merged = NAN;
     if (!method->merge || !method->unmerge) return OK;
-    PeftConfig c = {0};
-    method->defaults(&c, &j->m->config);
-    TRY(peft_set(&c, j->run, j->arm.options));
-    TRY(method->merge(j->m, &c));
-    TRY(method->unmerge(j->m, &c));
+    TRY(lab_fold(j->m, j->model, &j->arm, false));
+    TRY(lab_fold(j->m, j->model, &j->arm, true));
     differ(logits(j->run, j->m, q), before, &out->merged);
     return OK;
 }
@@ -109,11 +100,7 @@ static Status tune(Run *r, SweepJob *j, void *out, void *user)
     Tensor before = logits(j->run, j->m, q);
     TRY(lab_attach(j->m, j->hooks, j->model, &j->arm));
     TRY(lab_train(r, j->run, j->m, j->hooks, j->model, &j->arm, j->seed, &o->result));
-    int last = o->result.points - 1;
-    double token = last < 0 ? 0 : (double)o->result.watched[last];
-    o->matched = !o->result.diverged && token >= j->arm.until;
-    /* The learning rate that reaches the match first counts; those that do not come after all that do. */
-    o->result.last = o->matched ? (double)o->result.step[last] : (2 - token) * (double)j->arm.steps;
+    o->matched = sweep_match(&o->result, &j->arm);
     read_tasks(&o->on, j->m, j->hooks, q);
     o->on.changed = differ(logits(j->run, j->m, q), before, &o->on.largest);
     return merge_and_back(&o->on, j, before, q);
@@ -313,7 +300,7 @@ static Status run(Run *r)
     run_note(r,
              "Greedy accuracy on an old task must fall when an input without a task token is answered with the new "
              "one; the teacher-forced accuracy of the last %d outputs is the fairer measure of forgetting.",
-             LATE);
+             LAB_SHOWN);
     return OK;
 }
 

@@ -325,15 +325,21 @@ LabArm lab_arm(const char *method)
     return (LabArm){.name = method, .method = method, .lr = 5e-3, .decay = 0.01};
 }
 
+static Status configure(PeftConfig *c, const Model *m, const LabModel *l, const LabArm *arm, const Peft *method)
+{
+    method->defaults(c, &m->config);
+    TRY(peft_set(c, m->run, arm->options));
+    if (c->kind == PREFIX_TIED && c->length == l->layout.slots) c->reserved = c->length;
+    return OK;
+}
+
 Status lab_attach(Model *m, Hooks *hooks, const LabModel *l, const LabArm *arm)
 {
     if (!arm->method) return OK;
     const Peft *method = peft_find(arm->method);
     if (!method) return err_fail(E_CONFIG, "unknown method \"%s\"; expected one of `vernier list`", arm->method);
     PeftConfig c = {0};
-    method->defaults(&c, &m->config);
-    TRY(peft_set(&c, m->run, arm->options));
-    if (c.kind == PREFIX_TIED && c.length == l->layout.slots) c.reserved = c.length;
+    TRY(configure(&c, m, l, arm, method));
     int taken = method->positions ? method->positions(&c) : 0;
     if (taken && taken + digits_positions(l->layout) > m->config.positions)
         return err_fail(E_CONFIG,
@@ -415,7 +421,32 @@ Status lab_tune(Run *r, Arena *run, Model *m, Hooks *hooks, const LabModel *l, c
     return OK;
 }
 
+Status lab_fold(Model *m, const LabModel *l, const LabArm *arm, bool back)
+{
+    const Peft *method = peft_find(arm->method);
+    PeftConfig c = {0};
+    TRY(configure(&c, m, l, arm, method));
+    return (back ? method->unmerge : method->merge)(m, &c);
+}
+
 /* ---- results */
+
+double lab_watched(const LabResult *r)
+{
+    return r->points ? (double)r->watched[r->points - 1] : 0;
+}
+
+double lab_old_loss(const LabHeld *each, const DigitMix *old, const char *target)
+{
+    double loss = 0;
+    int others = 0;
+    for (int k = 0; k < old->n; k++) {
+        if (!strcmp(old->task[k]->name, target)) continue;
+        others++;
+        for (int i = LENGTH - LAB_SHOWN; i < LENGTH; i++) loss += each[k].place_loss[i] / LAB_SHOWN;
+    }
+    return others ? loss / others : (double)NAN;
+}
 
 static double mean_last(const LabResult *r, int seeds)
 {

@@ -78,6 +78,7 @@ struct LabResult { /* plain bytes: travels between processes */
 
 /* lab_tune is these four; experiments with their own hooks call them one by one. */
 Status lab_attach(Model *, Hooks *, const LabModel *, const LabArm *);
+Status lab_fold(Model *, const LabModel *, const LabArm *, bool back); /* merges the method, or takes it out again */
 Status lab_train(Run *, Arena *run, Model *, const Hooks *, const LabModel *, const LabArm *, uint64_t seed,
                  LabResult *); /* resumes from its checkpoint after --resume */
 void lab_score(Model *, const Hooks *, const LabModel *, const DigitMix *, DigitScore *out);
@@ -87,11 +88,15 @@ typedef struct {
     double place_loss[LENGTH], place_token[LENGTH]; /* the same at each output position */
 } LabHeld;
 void lab_held(LabHeld *out, Model *, const Hooks *, const LabModel *, const DigitMix *, int64_t n, uint64_t stream);
+/* The old tasks but the target: loss of their last outputs, before which the context shows the task. */
+enum { LAB_SHOWN = LENGTH / 2 };
+double lab_old_loss(const LabHeld *each, const DigitMix *old, const char *target); /* mean over tasks; NaN: none */
 LabWatch lab_watch_token, lab_watch_loss; /* of 100 inputs of the target: mean token accuracy; mean loss */
 /* Scores out->score[k] on task k of `scored` (NULL: the arm's target). */
 Status lab_tune(Run *, Arena *run, Model *, Hooks *, const LabModel *, const LabArm *, const DigitMix *scored,
                 uint64_t seed, LabResult *);
 
+double lab_watched(const LabResult *); /* the watched value at the end; 0 before the first point */
 /* Of results laid out (choices, seeds): the choice whose mean last loss is least; those with a diverged seed lose. */
 int lab_best(const LabResult *, int choices, int seeds);
 double lab_mean(const LabResult *, int seeds, int task); /* exact match, in % */

@@ -11,6 +11,14 @@ Status sweep_train(Run *r, const SweepJob *j, LabResult *out)
     return lab_tune(r, j->run, j->m, j->hooks, j->model, &j->arm, NULL, j->seed, out);
 }
 
+bool sweep_match(LabResult *o, const LabArm *arm)
+{
+    double value = lab_watched(o);
+    bool matched = o->points && !o->diverged && value >= arm->until;
+    o->last = matched ? (double)o->step[o->points - 1] : (2 - value) * (double)arm->steps;
+    return matched;
+}
+
 static Status job(Run *r, int i, void *out, void *user)
 {
     const Sweep *s = user;

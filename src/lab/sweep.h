@@ -38,6 +38,9 @@ typedef struct { /* one job: a fresh copy of the pretrained model, an arm at one
  * decides between the rates. */
 typedef Status SweepTune(Run *, SweepJob *, void *outcome, void *user);
 Status sweep_train(Run *, const SweepJob *, LabResult *); /* lab_tune, scored on the arm's target */
+/* Of an arm that is trained until its watched value, a share, has reached arm.until: whether it has.  `last` becomes
+ * the steps to it, so that the rate that gets there first counts; rates that do not come after all that do. */
+bool sweep_match(LabResult *, const LabArm *);
 
 typedef struct {
     SweepArm arm[SWEEP_ARMS];

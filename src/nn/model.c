@@ -80,6 +80,22 @@ int64_t linear_at(const Linear *l, int64_t output, int64_t input)
     return l->layout == OUT_IN ? row * wide + input : input * wide + row;
 }
 
+Tensor linear_matrix(Arena *a, const Linear *l)
+{
+    Tensor m = tensor_new(a, F64, SHAPE(l->out, l->in));
+    for (int64_t o = 0; o < l->out; o++)
+        for (int64_t i = 0; i < l->in; i++) tensor_set(m, o * l->in + i, tensor_get(l->w->val, linear_at(l, o, i)));
+    return m;
+}
+
+void linear_set(const Linear *l, Tensor m)
+{
+    CHECK(m.dim[0] == l->out && m.dim[1] == l->in, "%s is (%lld,%lld), not %s", l->name, (long long)l->out,
+          (long long)l->in, tensor_shape(m));
+    for (int64_t o = 0; o < l->out; o++)
+        for (int64_t i = 0; i < l->in; i++) tensor_set(l->w->val, linear_at(l, o, i), tensor_get(m, o * l->in + i));
+}
+
 double model_untie(Model *m)
 {
     CHECK(m->config.tie_head && !m->config.no_lm_head, "this %s model has no head to untie", m->config.arch);

@@ -93,8 +93,7 @@ struct Model {
 
 const Arch *arch_find(const char *name);                                          /* NULL when unknown */
 Status model_open(Model **out, Arena *run, const Config *, DType, uint64_t seed); /* random weights, all frozen */
-/* Of zeros, quick to make at any size; a head or a method attached to it starts as usual. */
-Status model_open_zeros(Model **out, Arena *run, const Config *, DType);
+Status model_open_zeros(Model **out, Arena *run, const Config *, DType); /* heads and methods start as usual */
 Var *model_hidden(Model *, Pass *, const Batch *);
 Var *model_encode(Model *, Pass *, const Batch *); /* the encoder's result in an encoder-decoder */
 Var *model_logits(Model *, Pass *, const Batch *);
@@ -106,8 +105,9 @@ Var *model_loss(Model *, Pass *, const Batch *);                     /* (1): lab
 const Linear *model_linear(const Model *, Where);                    /* NULL when that site is not linear here */
 int64_t linear_row(const Linear *, int64_t output);                  /* where that output is among all of w */
 int64_t linear_at(const Linear *, int64_t output, int64_t input);    /* the place of that element within w */
-/* Gives an LM head that shares the token table one of its own, as if the config had set it, to the same effect.
- * Its values are those of the token table times the returned factor: 1, or T5's factor for a shared table. */
+Tensor linear_matrix(Arena *, const Linear *);                       /* its weights as (out,in), F64 */
+void linear_set(const Linear *, Tensor);                             /* and written back */
+/* Gives a head that shares the token table one of its own: the table times the returned factor, 1 or T5's. */
 double model_untie(Model *);
 int model_layers(const Model *, Part); /* 0 where the model has no such part */
 

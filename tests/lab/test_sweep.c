@@ -44,6 +44,35 @@ static void best_rate(void **state)
     arena_close(&a);
 }
 
+/* The rate that matches first has the least `last`; those that do not match come after all that do. */
+static void match_orders_rates(void **state)
+{
+    (void)state;
+    const LabArm arm = {.until = 0.8, .steps = 100};
+    LabResult fast = {.points = 2, .step = {10, 20}, .watched = {0.5F, 0.9F}},
+              slow = {.points = 2, .step = {10, 90}, .watched = {0.5F, 0.8125F}},
+              never = {.points = 1, .step = {100}, .watched = {0.75F}}, none = {0}, gone = fast;
+    gone.diverged = true;
+    EXPECT(sweep_match(&fast, &arm) && sweep_match(&slow, &arm), "two that reach the match");
+    EXPECT(!sweep_match(&never, &arm) && !sweep_match(&none, &arm) && !sweep_match(&gone, &arm), "three that do not");
+    EXPECT(fast.last == 20 && slow.last == 90 && never.last == 125 && none.last == 200, "%g %g %g %g", fast.last,
+           slow.last, never.last, none.last);
+}
+
+/* Of three tasks the target is left out, and of the outputs the first half. */
+static void old_loss(void **state)
+{
+    (void)state;
+    DigitMix mix;
+    LabHeld each[3] = {0};
+    assert_int_equal(digits_mix(&mix, "asc,desc,add1"), OK);
+    for (int i = 0; i < LENGTH; i++)
+        for (int k = 0; k < 3; k++) each[k].place_loss[i] = i < LENGTH / 2 ? 100 : k == 1 ? 50 : k + 1;
+    EXPECT(fabs(lab_old_loss(each, &mix, "desc") - 2) < 1e-12, "%g", lab_old_loss(each, &mix, "desc"));
+    mix.n = 1;
+    EXPECT(isnan(lab_old_loss(each, &mix, "asc")), "no other task, and a loss");
+}
+
 static void series_have_mean_and_range(void **state)
 {
     (void)state;
@@ -88,5 +117,5 @@ static void means(void **state)
     arena_close(&a);
 }
 
-SUITE(cmocka_unit_test(best_rate), cmocka_unit_test(series_have_mean_and_range), cmocka_unit_test(words),
-      cmocka_unit_test(means))
+SUITE(cmocka_unit_test(match_orders_rates), cmocka_unit_test(old_loss), cmocka_unit_test(best_rate),
+      cmocka_unit_test(series_have_mean_and_range), cmocka_unit_test(words), cmocka_unit_test(means))
