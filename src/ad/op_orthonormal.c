@@ -1,6 +1,6 @@
 /* Orthonormal rows from independent ones, by Gram and Schmidt: a = l q with q q' = 1 and l lower triangular, positive
- * on its diagonal.  The rows of q span what those of a span, and a trained without constraints moves q among all
- * matrices with orthonormal rows.  Each row is made orthogonal twice, so q is so to rounding whatever a is.
+ * on its diagonal.  The rows of q and of a have the same span, and a trained without constraints moves q
+ * among all matrices with orthonormal rows.  Each row is made orthogonal twice, so q is so to rounding whatever a is.
  *
  * With n = dq q' and its lower triangle mirrored, s = tril(n) + tril(n, -1)':     l' da = dq - s q */
 #include <math.h>

@@ -2,7 +2,7 @@
  *
  *   h <- h + R' (W h + b - R h)
  *
- * with R and W (r,C) and orthonormal rows in R.  What h has in the r directions of R becomes W h + b, and the rest of it
+ * with R and W (r,C) and orthonormal rows in R.  The part of h in the r directions of R becomes W h + b, and the rest of it
  * stays.  R is made of a free matrix (op_orthonormal), so it keeps its form while that trains.  W starts at R and b at
  * zero, so attaching changes nothing until training does; the authors' library draws W, which changes the model at once.
  *

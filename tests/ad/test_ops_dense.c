@@ -357,7 +357,7 @@ static Var *orthonormal(Tape *t, Var *const *in, void *ctx)
     return op_orthonormal(t, in[0]);
 }
 
-/* Rows of length 1, at right angles to each other, that span what the input's do: a q' is lower triangular. */
+/* Rows of length 1, at right angles to each other, with the span of the input's: a q' is lower triangular. */
 static void orthonormal_gradients(void **state)
 {
     (void)state;
