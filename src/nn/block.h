@@ -84,8 +84,8 @@ void rows_keep(Pass *, Rows *r, const int32_t *keep, int64_t k);
 /* Sets pack, kept and packed where the rows can leave their padding out; false: they cannot, or have too little. */
 bool rows_pack(const Pass *, const Stack *, Rows *r);
 Var *rows_kept(Tape *, Var *x, const Rows *); /* the kept rows of x, which has all */
-/* Of the n rows of a layer's output, at RESID: where in its text each stands, from 0, and how many tokens that text has;
- * place is -1 for a virtual row and for padding. */
+/* Of the n rows of a layer's output, at RESID: where in its text each stands, from 0, and how many tokens that text
+ * has; place is -1 for a virtual row and for padding. */
 void rows_places(const Pass *, int64_t n, int32_t *place, int32_t *length);
 /* The positions of the queries, where they are not simply the last rows of the content, and their angles. */
 const int32_t *rows_positions(Pass *, const Rows *, bool prune);

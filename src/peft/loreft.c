@@ -2,13 +2,13 @@
  *
  *   h <- h + R' (W h + b - R h)
  *
- * with R and W (r,C) and orthonormal rows in R.  The part of h in the r directions of R becomes W h + b, and the rest of it
- * stays.  R is made of a free matrix (op_orthonormal), so it keeps its form while that trains.  W starts at R and b at
- * zero, so attaching changes nothing until training does; the authors' library draws W, which changes the model at once.
+ * with R and W (r,C) and orthonormal rows in R.  The part of h in the r directions of R becomes W h + b, and the rest
+ * stays.  R is made of a free matrix (op_orthonormal), so it keeps its form while that trains.  W starts at R and b
+ * at zero, so attaching changes nothing until training does; the authors' library draws W, which changes the model.
  *
  * `positions` is "all" or, in the authors' words, "f3+l1": the first three tokens of a text and its last.  One edit
- * serves all positions of a layer (share_weights there).  The end of a text that is still being written is nowhere, so a
- * stack that writes has no last positions. */
+ * serves all positions of a layer (share_weights there).  The end of a text that is still being written is nowhere,
+ * so a stack that writes has no last positions. */
 #include <string.h>
 
 #include "base/str.h"
