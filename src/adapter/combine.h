@@ -1,5 +1,5 @@
-/* One LoRA of several, as add_weighted_adapter of Hugging Face PEFT makes it.  With the scale s_i and the weight w_i of
- * each, and c_i = w_i s_i:
+/* One LoRA of several, as add_weighted_adapter of Hugging Face PEFT makes it.  With the scale s_i and the weight w_i
+ * of each, and c_i = w_i s_i:
  *
  *   cat       A = [c_1 A_1; c_2 A_2; ..], B = [B_1, B_2, ..]: exactly the weighted sum of the changes; ranks add up
  *   linear    A = sum sign(c_i) sqrt|c_i| A_i, B = sum sqrt|c_i| B_i: products of different adapters come along
@@ -22,8 +22,8 @@ typedef struct {
 } Combination;
 
 /* The n adapters are attached, each to its own model of one shape; `to` is such a model without any, on which the
- * result is attached.  E_MISMATCH: an adapter that is no plain LoRA, or has other ranks where they must agree; more than
- * one that brings a head or other modules of the base. */
+ * result is attached.  E_MISMATCH: an adapter that is no plain LoRA, or has other ranks where they must agree; more
+ * than one that brings a head or other modules of the base. */
 Status adapter_combine(Adapter **out, Model *to, int n, Adapter *const *in, const Combination *);
 
 /* A LoRA of the given rank that is nearest, matrix by matrix, to the change of the linear layers from one model to

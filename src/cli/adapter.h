@@ -43,8 +43,8 @@ Status model_adapted(Model **, Hooks **, const Args *, Arena *, const char *dir,
                      const LoadOptions *);
 /* The same from the model's shape alone: its weights are zero. */
 Status shape_with_adapter(Model **, const Args *, const Config *, const char *adapter);
-/* The model that an adapter was made for: --base, or the one that its config names.  A folder without weights gives its
- * shape. */
+/* The model that an adapter was made for: --base, or the one that its config names.  A folder without weights gives
+ * its shape. */
 Status adapter_base(Model **, const Args *, const Adapter *);
 void print_remarks(const Adapter *, const Args *); /* on standard error, unless --quiet */
 AdapterSay *adapter_say(const Args *);             /* what prints a remark there, or NULL with --quiet */

@@ -1,5 +1,5 @@
-/* vernier adapter combine and approximate: LoRAs made of other adapters, saved in PEFT's form, which has a place for all
- * of them. */
+/* vernier adapter combine and approximate: LoRAs made of other adapters, saved in PEFT's form, which has a place for
+ * all of them. */
 #include "cli/adapter_make.h"
 
 #include <unistd.h>
