@@ -179,11 +179,13 @@ expect 0 'adapters: prefix_tuning' 'weights in safetensors' adapter inspect "$t/
 expect 0 'a LoRA of rank [0-9]+, combined of 2 by cat' 'two LoRAs side by side' \
     adapter combine "$t/lora" "$t/lora" "$t/cat" --base "$t/roberta" --combination-type cat --weights 0.5,0.5
 "$VERNIER" adapter merge "$t/roberta" "$t/lora" "$t/merged-one" --quiet && "$VERNIER" adapter merge "$t/roberta" "$t/cat" "$t/merged-cat" --quiet
-expect 0 '0 of [0-9]+ tensors differ' '... are their weighted sum' model compare "$t/merged-one" "$t/merged-cat" --tolerance 1e-6
+"$VERNIER" model compare "$t/merged-one" "$t/merged-cat" >"$t/out" 2>"$t/err"
+grep -q 'tensors differ' "$t/out" && ! grep 'of the largest' "$t/out" | grep -vq '(.*e-0[6-9] of the largest)'
+result $? '... are their weighted sum'
 expect 0 'combined of 2 by ties' 'entries whose signs agree' \
     adapter combine "$t/lora" "$t/lora" "$t/ties" --base "$t/roberta" --combination-type ties --density 0.5
 expect 3 'is houlsby, and only LoRAs are combined' 'a bottleneck is not combined' \
-    adapter combine "$t/lora" "$t/houlsby" "$t/x" --base "$t/roberta"
+    adapter combine "$t/lora" "$t/houlsby" "$t/unmade" --base "$t/roberta"
 expect 2 'expected 2 numbers with commas' 'a weight too few' adapter combine "$t/lora" "$t/lora" "$t/x" --base "$t/roberta" --weights 1
 expect 2 'require --combination-type ties' 'a density without TIES' \
     adapter combine "$t/lora" "$t/lora" "$t/x" --base "$t/roberta" --density 0.5
@@ -194,7 +196,7 @@ expect 0 'query +[0-9.e-]+ +[0-9]+ +[1-9][0-9.]*%' '... and of a smaller one, wi
 expect 0 'query +[0-9.e-]+ +[0-9]+ +[0-9.]+%' 'a whole tuned model as a LoRA' \
     adapter approximate "$t/merged-one" "$t/extracted" --base "$t/roberta" --rank 8
 expect 3 'houlsby changes no weights, so no LoRA is near it' 'a bottleneck is not approximated' \
-    adapter approximate "$t/houlsby" "$t/x" --base "$t/roberta"
+    adapter approximate "$t/houlsby" "$t/unmade" --base "$t/roberta"
 rm -rf "$t/b"
 cp -r "$t/lora" "$t/b"
 sed 's/"r":/"new_idea": 3, "other": null, "r":/' "$t/lora/adapter_config.json" >"$t/b/adapter_config.json"
