@@ -47,7 +47,12 @@ Status read_load(LoadOptions *options, const Args *args)
 Status model_with_adapter(Model **m, Hooks **hooks, const Args *args, Arena *arena, const char *dir,
                           const LoadOptions *options)
 {
-    return model_adapted(m, hooks, args, arena, dir, args_text(args, "adapter", NULL), options);
+    const char *path[ADAPTERS_AT_ONCE + 1];
+    int n = args_all(args, "adapter", path, ADAPTERS_AT_ONCE + 1);
+    if (n > ADAPTERS_AT_ONCE) return err_fail(E_CONFIG, "--adapter is given more than %d times", ADAPTERS_AT_ONCE);
+    LoadOptions with = *options;
+    with.vocab_from_file = args_given(args, "vocab-from-file");
+    return model_with_all(m, hooks, arena, dir, n, path, &with, adapter_say(args), NULL);
 }
 
 Status model_adapted(Model **m, Hooks **hooks, const Args *args, Arena *arena, const char *dir, const char *path,

@@ -5,10 +5,14 @@
 #include "adapter/model.h"
 #include "cli/command.h"
 
+enum { ADAPTERS_AT_ONCE = 8 };
 /* What model_with_adapter() reads. */
 #define MODEL_OPTIONS MODEL_OPTIONS_OF(NULL, NULL)
 #define MODEL_OPTIONS_OF(adapter_verbs, vocabulary_verbs)                                                            \
-    {"adapter", "DIR", "attach an adapter: a directory of Hugging Face PEFT or of adapters", adapter_verbs},         \
+    {"adapter", "DIR",                                                                                               \
+     "attach an adapter: a directory of Hugging Face PEFT or of adapters; given again, the changes of weights add "  \
+     "up",                                                                                                           \
+     adapter_verbs, .repeated = true},                                                                               \
         VOCABULARY_OPTION_OF(vocabulary_verbs)
 
 #define VOCABULARY_OPTION_OF(verbs)                                                                                  \

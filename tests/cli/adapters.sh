@@ -197,6 +197,17 @@ expect 0 'query +[0-9.e-]+ +[0-9]+ +[0-9.]+%' 'a whole tuned model as a LoRA' \
     adapter approximate "$t/merged-one" "$t/extracted" --base "$t/roberta" --rank 8
 expect 3 'houlsby changes no weights, so no LoRA is near it' 'a bottleneck is not approximated' \
     adapter approximate "$t/houlsby" "$t/unmade" --base "$t/roberta"
+# ---- several at once
+"$VERNIER" adapter merge "$t/roberta" "$t/ties" "$t/merged-ties" --quiet
+maps() { "$VERNIER" attend --overwrite "$@" --ids 4,5,6,7 --out "$t/o" 2>"$t/err" | grep -v '^model\|/'; }
+maps --model "$t/merged-ties" --adapter "$t/lora" >"$t/one"
+maps --model "$t/roberta" --adapter "$t/lora" >"$t/other"
+maps --model "$t/roberta" --adapter "$t/ties" --adapter "$t/lora" >"$t/out"
+[ -s "$t/out" ] && cmp -s "$t/one" "$t/out" && ! cmp -s "$t/other" "$t/out"
+result $? 'two LoRAs add up'
+expect 3 'houlsby: houlsby changes no weights' 'a bottleneck adds to nothing' \
+    attend --overwrite --model "$t/roberta" --adapter "$t/lora" --adapter "$t/houlsby" --ids 4,5 --out "$t/o"
+expect 2 'shows one --adapter' 'one at a time' model inspect "$t/roberta" --adapter "$t/lora" --adapter "$t/vera"
 rm -rf "$t/b"
 cp -r "$t/lora" "$t/b"
 sed 's/"r":/"new_idea": 3, "other": null, "r":/' "$t/lora/adapter_config.json" >"$t/b/adapter_config.json"
