@@ -14,7 +14,7 @@ void adapter_remarks(const Adapter *, AdapterSay *say, void *user);
  * Its config has the positions that virtual tokens leave to a text. */
 Status model_with(Model **, Hooks **, Arena *, const char *dir, const char *path, const LoadOptions *,
                   AdapterSay *say, void *user);
-/* The same with n adapters: the changes of weights that two or more make are added to the model's, whatever their order.
+/* The same with n adapters: the changes of weights that two or more make are added to the model's, in any order.
  * E_MISMATCH names one that changes no weights, or two that bring a head. */
 Status model_with_all(Model **, Hooks **, Arena *, const char *dir, int n, const char *const *path,
                       const LoadOptions *, AdapterSay *say, void *user);
