@@ -28,6 +28,7 @@ typedef struct {
 Var *op_norm_ratio(Tape *, Var *m, Var *w, WeightRows, Var *a, Var *b, double s, bool held);
 /* W + s b a, for W of either layout, with b (O,R), a (R,C); then output o times gain_o (O), or NULL. */
 Var *op_lowrank(Tape *, Var *w, Layout, Var *a, Var *b, double s, Var *gain);
+Var *op_orthonormal(Tape *, Var *a); /* (R,C), rows independent: l q = a with q q' = 1, l lower triangular -> q */
 Var *op_put_rows(Tape *, Var *x, Var *rows, const int32_t *index); /* (V,C), (N,C): x[index_i] becomes rows_i */
 Var *op_act(Tape *, Act, Var *x);
 Var *op_add(Tape *, Var *y, double s, Var *x); /* y + s x; x's shape is y's or a suffix of it, after ones */

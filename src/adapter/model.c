@@ -1,7 +1,10 @@
 /* The adapter's head decides the model's classes, and its virtual tokens take positions away from the text. */
 #include "adapter/model.h"
 
+#include <string.h>
+
 #include "base/str.h"
+#include "nn/build.h"
 
 void adapter_remarks(const Adapter *a, AdapterSay *say, void *user)
 {
@@ -44,6 +47,82 @@ Status model_with(Model **m, Hooks **hooks, Arena *arena, const char *dir, const
     if (!s) s = take_positions(*m, a);
     adapter_close(a);
     return s;
+}
+
+/* ---- several at once */
+
+/* The base model of one adapter after the adapter was folded into it; *head: whether it brings one. */
+static Status merged(Model **m, bool *head, Arena *arena, const char *dir, const char *path, const LoadOptions *how)
+{
+    Adapter *a;
+    TRY(adapter_open(&a, arena, path));
+    *head = adapter_classes(a) > 0;
+    Status s = model_load_as(m, arena, dir, how);
+    if (!s) s = attach(a, *m, hooks_new(arena), how->say, how->user);
+    if (!s && !a->method->merge && !a->method->changes_base)
+        s = err_fail(E_MISMATCH, "%s: %s changes no weights, so it cannot be added to another adapter", path,
+                     a->method->name);
+    if (!s && a->method->merge) s = a->method->merge(*m, &a->cfg);
+    adapter_close(a);
+    return s == E_CONFIG ? E_MISMATCH : s; /* it is a file's setting, not the user's */
+}
+
+/* m plus the difference of `now` and `before`; a head is taken as it is. */
+static Status add_change(Model *m, const Model *before, const Model *now, bool head, const char *path)
+{
+    for (int i = 0; i < params_n(now->params); i++) {
+        const Param *q = params_at(now->params, i), *p = param_find(before->params, q->name);
+        Param *r = param_find(m->params, q->name);
+        if (!strncmp(q->name, "peft.", 5)) continue;
+        if (!p || !r)
+            return err_fail(E_MISMATCH, "%s: %s comes apart from its table, so it cannot be added to another adapter",
+                            path, q->name);
+        bool whole = head && build_is_class_head(q->name), widened = false;
+        for (int64_t j = 0; j < tensor_count(q->val); j++) {
+            double x = tensor_get(q->val, j), d = x - tensor_get(p->val, j);
+            if (!whole && d == 0) continue;
+            if (!widened) param_widen(r), widened = true;
+            tensor_set(r->val, j, whole ? x : tensor_get(r->val, j) + d);
+        }
+    }
+    return OK;
+}
+
+/* The number of classes that one of them brings; E_MISMATCH: two bring a head. */
+static Status classes_of(int *classes, Arena *arena, int n, const char *const *path)
+{
+    const char *first = NULL;
+    for (int i = 0; i < n; i++) {
+        Adapter *a;
+        TRY(adapter_open(&a, arena, path[i]));
+        int own = adapter_classes(a);
+        adapter_close(a);
+        if (own && first)
+            return err_fail(E_MISMATCH, "%s and %s both bring a head, expected at most one", first, path[i]);
+        if (own) first = path[i], *classes = own;
+    }
+    return OK;
+}
+
+Status model_with_all(Model **m, Hooks **hooks, Arena *arena, const char *dir, int n, const char *const *path,
+                      const LoadOptions *options, AdapterSay *say, void *user)
+{
+    if (n < 2) return model_with(m, hooks, arena, dir, n ? path[0] : NULL, options, say, user);
+    Model *before;
+    LoadOptions with = *options;
+    with.say = say, with.user = user;
+    TRY(classes_of(&with.classes, arena, n, path));
+    *hooks = hooks_new(arena);
+    TRY(model_load_as(m, arena, dir, &with));
+    with.say = NULL;
+    TRY(model_load_as(&before, arena, dir, &with));
+    for (int i = 0; i < n; i++) {
+        bool head = false;
+        Model *now;
+        TRY(merged(&now, &head, arena, dir, path[i], &with));
+        TRY(add_change(*m, before, now, head, path[i]));
+    }
+    return OK;
 }
 
 Status shape_with(Model **m, Arena *arena, const Config *config, const char *path, AdapterSay *say, void *user)

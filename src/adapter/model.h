@@ -14,6 +14,10 @@ void adapter_remarks(const Adapter *, AdapterSay *say, void *user);
  * Its config has the positions that virtual tokens leave to a text. */
 Status model_with(Model **, Hooks **, Arena *, const char *dir, const char *path, const LoadOptions *,
                   AdapterSay *say, void *user);
+/* The same with n adapters: the changes of weights that two or more make are added to the model's, in any order.
+ * E_MISMATCH names one that changes no weights, or two that bring a head. */
+Status model_with_all(Model **, Hooks **, Arena *, const char *dir, int n, const char *const *path,
+                      const LoadOptions *, AdapterSay *say, void *user);
 /* The same from the model's shape alone: its weights are zero. */
 Status shape_with(Model **, Arena *, const Config *, const char *path, AdapterSay *say, void *user);
 

@@ -5,10 +5,14 @@
 #include "adapter/model.h"
 #include "cli/command.h"
 
+enum { ADAPTERS_AT_ONCE = 8 };
 /* What model_with_adapter() reads. */
 #define MODEL_OPTIONS MODEL_OPTIONS_OF(NULL, NULL)
 #define MODEL_OPTIONS_OF(adapter_verbs, vocabulary_verbs)                                                            \
-    {"adapter", "DIR", "attach an adapter: a directory of Hugging Face PEFT or of adapters", adapter_verbs},         \
+    {"adapter", "DIR",                                                                                               \
+     "attach an adapter: a directory of Hugging Face PEFT or of adapters; given again, the changes of weights add "  \
+     "up",                                                                                                           \
+     adapter_verbs, .repeated = true},                                                                               \
         VOCABULARY_OPTION_OF(vocabulary_verbs)
 
 #define VOCABULARY_OPTION_OF(verbs)                                                                                  \
@@ -43,6 +47,9 @@ Status model_adapted(Model **, Hooks **, const Args *, Arena *, const char *dir,
                      const LoadOptions *);
 /* The same from the model's shape alone: its weights are zero. */
 Status shape_with_adapter(Model **, const Args *, const Config *, const char *adapter);
+/* The model that an adapter was made for: --base, or the one that its config names.  A folder without weights gives
+ * its shape. */
+Status adapter_base(Model **, const Args *, const Adapter *);
 void print_remarks(const Adapter *, const Args *); /* on standard error, unless --quiet */
 AdapterSay *adapter_say(const Args *);             /* what prints a remark there, or NULL with --quiet */
 

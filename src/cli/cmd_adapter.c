@@ -9,6 +9,8 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "cli/adapter.h"
+#include "cli/adapter_make.h"
+#include "cli/answers.h"
 #include "cli/checkpoint.h"
 #include "cli/output.h"
 #include "io/gguf.h"
@@ -150,41 +152,11 @@ static Status inspect(const Args *args)
 
 /* ---- convert */
 
-/* The base's weights are read if they are there, because they show which heads it has.  Otherwise its shape is
- * enough. */
-static Status open_base(Model **m, const Args *args, const Adapter *a)
-{
-    const char *dir = args_text(args, "base", a->base);
-    Arena *arena = args_arena(args);
-    /* vernier tune keeps a base that it made beside the adapter, as "./encoder" */
-    if (dir && dir == a->base && *dir == '.') {
-        const char *beside = str_print(arena, "%s/%s", a->dir, dir);
-        if (file_is_dir(beside)) dir = beside;
-    }
-    if (!dir || !*dir)
-        return err_fail(E_CONFIG, "%s: its config names no base model; name it with --base MODEL", a->dir);
-    const char *gguf;
-    TRY(gguf_find(&gguf, arena, dir));
-    if (!gguf && access(str_print(arena, "%s/config.json", dir), F_OK))
-        return err_fail(E_IO, "%s: its base model %s is not a directory here; name it with --base MODEL", a->dir,
-                        dir);
-    Weights *w;
-    Config c;
-    if (!weights_open(&w, arena, dir)) {
-        weights_close(w);
-        return model_load_as(m, arena, dir, &(LoadOptions){.classes = adapter_classes(a), .say = adapter_say(args)});
-    }
-    err_clear();
-    TRY(config_load(&c, dir));
-    if (adapter_classes(a)) c.classes = adapter_classes(a);
-    return model_open_zeros(m, arena, &c, F32);
-}
-
 static Status converted(Adapter *a, const Args *args, const Library *to, const char *out, const char *where)
 {
     Model *m;
     Adapter *b;
-    TRY(open_base(&m, args, a));
+    TRY(adapter_base(&m, args, a));
     TRY(adapter_attach(a, m, hooks_new(args_arena(args))));
     print_remarks(a, args);
     TRY(adapter_convert(&b, a, to, args_given(args, "allow-lossy")));
@@ -204,7 +176,7 @@ static Status converted_to_gguf(Adapter *a, const Args *args, const char *out)
     if (!str_glob("*.gguf", out))
         return err_fail(E_CONFIG, "%s: expected the name of a file that ends in .gguf", out);
     TRY(args_output(args, "OUT", out, 1));
-    TRY(open_base(&m, args, a));
+    TRY(adapter_base(&m, args, a));
     TRY(adapter_attach(a, m, hooks_new(args_arena(args))));
     print_remarks(a, args);
     TRY(adapter_convert(&b, a, library_find("hf"), false));
@@ -239,60 +211,7 @@ static Status convert(const Args *args)
 
 /* ---- merge */
 
-enum { PROBE = 8, N_OUTPUTS = 3 };
 static const double MERGE_TOLERANCE = 1e-3; /* of the largest value */
-
-/* What the model computes on a few random tokens: hidden states, logits, and scores of classes.  It lacks some. */
-typedef struct {
-    Tensor of[N_OUTPUTS];
-} Answers;
-
-static Tensor answer(Arena *arena, Model *m, const Hooks *hooks, const Batch *b,
-                     Var *(*run)(Model *, Pass *, const Batch *))
-{
-    Arena step = arena_open(0);
-    Tensor t = tensor_copy(arena, run(m, &(Pass){.tape = tape_open(&step, false), .hooks = hooks}, b)->val);
-    arena_close(&step);
-    return t;
-}
-
-static Answers probe(Model *m, const Hooks *hooks, Arena *arena)
-{
-    static int32_t ids[PROBE];
-    const Config *c = &m->config;
-    Answers y = {0};
-    uint64_t s = rng_stream(1, "adapter/merge");
-    int room = config_room(c);
-    int64_t n = room && room < PROBE ? room : PROBE;
-    for (int i = 0; i < n; i++) do {
-            s++;
-            ids[i] = (int32_t)rng_below(s, (uint64_t)i, c->vocab);
-        } while (ids[i] == c->pad);
-    if (m->arch->encode && c->eos >= 0) ids[n - 1] = c->eos; /* which their classifiers read */
-    Batch b = {.b = 1, .t = n, .ids = ids, .s = m->arch->encode ? n : 0, .src = ids};
-    y.of[0] = answer(arena, m, hooks, &b, model_hidden);
-    if (!c->no_lm_head) y.of[1] = answer(arena, m, hooks, &b, model_logits);
-    if (c->classes) y.of[2] = answer(arena, m, hooks, &b, model_classes);
-    return y;
-}
-
-static double relative_difference(Tensor a, Tensor b)
-{
-    double difference = 0, most = 0;
-    for (int64_t i = 0; i < tensor_count(a); i++) {
-        difference = fmax(difference, fabs(tensor_get(a, i) - tensor_get(b, i)));
-        most = fmax(most, fabs(tensor_get(a, i)));
-    }
-    return most > 0 ? difference / most : difference;
-}
-
-static double largest_difference(const Answers *a, const Answers *b)
-{
-    double most = 0;
-    for (int i = 0; i < N_OUTPUTS; i++)
-        if (a->of[i].data) most = fmax(most, relative_difference(a->of[i], b->of[i]));
-    return most;
-}
 
 /* Merges the adapter into its base model, saves that below `where`, and reports the difference on a few tokens.  A
  * model that answers otherwise than the adapted one is not written, unless the adapter's library merges so. */
@@ -308,11 +227,11 @@ static Status merged(Adapter *a, const Args *args, const char *where)
     bool part = a->method->changes_base; /* its parameters are the base's own */
     if (!a->method->merge && !part)
         return err_fail(E_MISMATCH, "%s: %s cannot be folded into the base's weights", a->dir, a->method->name);
-    Answers before = probe(m, hooks, arena);
+    Answers before = answers(m, hooks, arena);
     Status s = part ? OK : a->method->merge(m, &a->cfg);
     if (s) return s == E_CONFIG ? E_MISMATCH : s; /* it is a file's setting, not the user's */
-    Answers after = probe(m, NULL, arena);
-    double difference = largest_difference(&before, &after);
+    Answers after = answers(m, NULL, arena);
+    double difference = answers_difference(&before, &after);
     if (!(difference <= MERGE_TOLERANCE || a->cfg.merge_tied))
         return err_fail(
             E_MISMATCH,
@@ -344,23 +263,37 @@ static Status adapter(const Args *a)
 {
     const char *verb;
     int n = args_count(a) - 1;
-    TRY(args_verb(&verb, a, "inspect|convert|merge"));
+    TRY(args_verb(&verb, a, "inspect|convert|merge|combine|approximate"));
     if (!strcmp(verb, "inspect") && n == 1) return inspect(a);
     if (!strcmp(verb, "convert") && n == 2) return convert(a);
     if (!strcmp(verb, "merge") && n == 3) return merge(a);
+    if (!strcmp(verb, "combine") && n >= 2) return adapter_combine_verb(a);
+    if (!strcmp(verb, "approximate") && n == 2) return adapter_approximate_verb(a);
     return err_fail(E_CONFIG, "adapter %s takes %s", verb,
-                    *verb == 'i'   ? "one DIR"
-                    : *verb == 'c' ? "IN and OUT"
-                                   : "MODEL, ADAPTER and OUT");
+                    !strcmp(verb, "inspect")   ? "one DIR"
+                    : !strcmp(verb, "convert") ? "IN and OUT"
+                    : !strcmp(verb, "merge")   ? "MODEL, ADAPTER and OUT"
+                    : !strcmp(verb, "combine") ? "one ADAPTER or more, and OUT"
+                                               : "TUNED and OUT");
 }
 
 static const Option OPTIONS[] = {
     {"to", "LIBRARY", "hf (Hugging Face PEFT), adapters (adapter-hub), or gguf (a LoRA for llama.cpp, as a file)",
      "convert"},
-    {"base", "MODEL", "the adapter's base model (default: the one in its config)", "convert"},
+    {"base", "MODEL", "the adapter's base model (default: the one in its config)", "convert|combine|approximate"},
+    {"combination-type", "TYPE",
+     "linear (default: weighted sums of A and of B), cat (A and B side by side: exactly the sum of the changes, with "
+     "the "
+     "sum of the ranks) or ties (of each matrix the largest entries whose signs agree), as in Hugging Face PEFT",
+     "combine"},
+    {"weights", "LIST", "a number for each adapter, with commas (default: 1 each)", "combine"},
+    {"density", "D", "ties: the share of entries that count (default 0.2)", "combine"},
+    {"majority-sign-method", "HOW", "ties: the sign of the sum (total, default) or of most entries (frequency)",
+     "combine"},
+    {"rank", "R", "the rank of the LoRA (default 8)", "approximate"},
     {"allow-lossy", NULL, "also convert an adapter that the other format can hold only in part, with a remark",
      "convert"},
-    OVERWRITE_OPTION_OF("convert|merge"),
+    OVERWRITE_OPTION_OF("convert|merge|combine|approximate"),
     {0}};
 static const Verb VERBS[] = {
     {"inspect", "DIR", "shows the configuration and the tensors of an adapter's directory."},
@@ -370,21 +303,31 @@ static const Verb VERBS[] = {
      "with an error that names the reason."},
     {"merge", "MODEL ADAPTER OUT",
      "writes MODEL with the adapter folded into its weights, which LoRA, DoRA, VeRA and IA3 allow."},
+    {"combine", "ADAPTER.. OUT", "writes one LoRA of several of one base model."},
+    {"approximate", "TUNED OUT",
+     "writes the LoRA of rank R that is nearest to a change of weights, and prints the residual of each matrix.  "
+     "TUNED is an adapter that can be merged, or with --base a whole tuned model."},
     {0}};
-static const Choice CHOICES[] = {{"to", "hf|adapters|gguf"}, {0}};
+static const Choice CHOICES[] = {{"to", "hf|adapters|gguf"},
+                                 {"combination-type", "linear|cat|ties"},
+                                 {"majority-sign-method", "total|frequency"},
+                                 {0}};
 static const Command ADAPTER = {
     .name = "adapter",
-    .summary = "inspect, convert and merge adapters of Hugging Face PEFT and AdapterHub",
-    .usage = "inspect DIR | convert IN OUT --to LIBRARY | merge MODEL ADAPTER OUT",
+    .summary = "inspect, convert, merge and combine adapters of Hugging Face PEFT and AdapterHub",
+    .usage = "inspect DIR | convert IN OUT --to LIBRARY | merge MODEL ADAPTER OUT |\n"
+             "combine ADAPTER.. OUT | approximate TUNED OUT --rank R",
     .about = "Reads and writes the adapters of two libraries.  To attach one to a model, generate, fill, attend and "
              "model inspect take --adapter DIR.",
     .verbs = VERBS,
     .choices = CHOICES,
     .example = "vernier adapter inspect my-lora\n"
                "  vernier adapter convert my-lora my-lora-hub --to adapters --base codebert\n"
-               "  vernier adapter merge codebert my-lora codebert-tuned",
+               "  vernier adapter merge codebert my-lora codebert-tuned\n"
+               "  vernier adapter combine one two both --weights 0.5,0.5\n"
+               "  vernier adapter approximate my-dora my-lora --rank 8",
     .options = OPTIONS,
     .least = 1,
-    .most = 4,
+    .most = ADAPTERS_MOST + 2,
     .run = adapter};
 REGISTER(command, ADAPTER)

@@ -82,7 +82,9 @@ static Status inspect(const Args *a)
     TRY(args_int(&classes, a, "classes", c.classes, 0, 1 << 20));
     c.classes = (int)classes;
     Model *m;
-    const char *path = args_text(a, "adapter", NULL);
+    const char *path = args_text(a, "adapter", NULL), *two[2];
+    if (args_all(a, "adapter", two, 2) > 1)
+        return err_fail(E_CONFIG, "model inspect shows one --adapter; several are given");
     if (!path) {
         TRY(model_open_zeros(&m, args_arena(a), &c, F32));
         TRY(attach(m, a));

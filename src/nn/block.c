@@ -299,6 +299,7 @@ static Var *run_layer(Tape *t, Var *const in[MAX_IN], void *ctx)
     r->bias = in[2];
     const Where self = {.layer = c->layer, .part = s->part}, cross = {.layer = c->layer, .part = PART_CROSS};
     bool prune = r->keep && c->layer == s->n - 1;
+    p->rows = r, p->pruned = prune;
 
     int mark = tape_enter(t);
     if (r->memory) r->memory = tape_view(t, r->memory); /* all layers share these two */

@@ -42,7 +42,7 @@ typedef struct Stack {
 } Stack;
 
 /* The rows of one pass through a stack: `prompt` virtual ones that EMBED hooks put in front, then the tokens. */
-typedef struct {
+typedef struct Rows {
     int64_t b, t, prompt;
     const int32_t *len;      /* (B) rows that may be seen as keys, the prompt included, or NULL: all */
     const uint8_t *mask;     /* (B,T) the same, row by row, or NULL */
@@ -84,6 +84,9 @@ void rows_keep(Pass *, Rows *r, const int32_t *keep, int64_t k);
 /* Sets pack, kept and packed where the rows can leave their padding out; false: they cannot, or have too little. */
 bool rows_pack(const Pass *, const Stack *, Rows *r);
 Var *rows_kept(Tape *, Var *x, const Rows *); /* the kept rows of x, which has all */
+/* Of the n rows of a layer's output, at RESID: where in its text each stands, from 0, and how many tokens that text
+ * has; place is -1 for a virtual row and for padding. */
+void rows_places(const Pass *, int64_t n, int32_t *place, int32_t *length);
 /* The positions of the queries, where they are not simply the last rows of the content, and their angles. */
 const int32_t *rows_positions(Pass *, const Rows *, bool prune);
 const int32_t *rows_angles(Pass *, const Rows *, const Turn *);

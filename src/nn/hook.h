@@ -54,6 +54,7 @@ const char *part_name(Part); /* "encoder", "decoder", "cross" */
 struct Cache;
 struct Below;
 struct Pack;
+struct Rows;
 typedef struct Hooks Hooks;
 typedef struct { /* one forward pass */
     Tape *tape;
@@ -65,6 +66,8 @@ typedef struct { /* one forward pass */
     const struct Below *below; /* begins above frozen layers whose result is known (nn/trunk.h), or NULL */
     const double *share;       /* of the terms of a loss in a part of a batch (train/train.h), or NULL: 1 each */
     const struct Pack *pack;   /* within a stack that runs without padding; set by block_run() */
+    const struct Rows *rows;   /* of the stack, within a layer; set by block_run() */
+    bool pruned;               /* the layer's output has the kept ones of them alone */
 } Pass;
 /* Dropout of a value within a pass, with p 0 when not training; packed or not, the same elements are dropped. */
 Var *pass_dropout(const Pass *, Var *x, double p, uint64_t stream);

@@ -67,3 +67,28 @@ const int32_t *rows_angles(Pass *p, const Rows *r, const Turn *w)
         row[i] = r->keep[i] < 0 ? 0 : (int32_t)((i / r->k * r->t + r->keep[i]) % w->rows);
     return row;
 }
+
+/* The row of a batch (B,T) that row i of a layer's output is, or -1. */
+static int64_t row_of(const Pass *p, int64_t i)
+{
+    const Rows *r = p->rows;
+    if (p->pruned) return r->keep[i] < 0 ? -1 : i / r->k * r->t + r->keep[i];
+    if (!r->pack) return i;
+    int64_t b = 0;
+    while (i >= r->pack->at[b + 1]) b++;
+    return b * r->t + i - r->pack->at[b];
+}
+
+void rows_places(const Pass *p, int64_t n, int32_t *place, int32_t *length)
+{
+    const Rows *r = p->rows;
+    CHECK(r, "places of rows outside of a layer");
+    const int64_t prompt = r->at && p->cache ? p->cache->prompt : r->prompt;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t row = row_of(p, i), b = row / r->t;
+        place[i] = length[i] = -1;
+        if (row < 0) continue;
+        int64_t at = (r->at ? r->at[row] : row % r->t) - prompt, len = (r->len ? r->len[b] : r->t) - prompt;
+        if (at >= 0 && (r->at || at < len)) place[i] = (int32_t)at, length[i] = (int32_t)len;
+    }
+}

@@ -6,6 +6,7 @@
 #ifndef PEFT_LORA_H
 #define PEFT_LORA_H
 
+#include "num/linalg.h"
 #include "peft/peft.h"
 
 void lora_defaults(PeftConfig *, const Config *);
@@ -26,6 +27,11 @@ void lora_derive(Model *, Hooks *, const Linear *, Param *a, Param *b, Param *m,
 Init lora_start_down(const Linear *, const PeftConfig *); /* the draw of A */
 Status lora_start(const Linear *, const PeftConfig *, Param *a, Param *b);
 Status lora_start_check(const Linear *, const PeftConfig *, const char *method);
+
+Tensor lora_weight(Arena *, const Linear *); /* the part of W that the layer owns, as (out,in), in F64 */
+/* The nearest product s B A to w (out,in): B = U sqrt(S/s), A = sqrt(S/s) V' of the largest singular values, and
+ * zeros where w has fewer.  s is above 0; *svd is on the arena. */
+Status lora_factor(Svd *, Arena *, Tensor w, double s, Param *a, Param *b);
 
 /* W += s B A on the part of W that the layer owns; B (out,r), A (r,in). */
 void lora_fold(const Linear *, Tensor a, Tensor b, double s);

@@ -14,7 +14,6 @@
 #include "base/str.h"
 #include "nn/build.h"
 #include "nn/config.h"
-#include "num/linalg.h"
 #include "peft/lora.h"
 #include "peft/place.h"
 
@@ -83,8 +82,7 @@ Status lora_start_check(const Linear *l, const PeftConfig *cfg, const char *meth
                     l->name, (long long)most);
 }
 
-/* The layer's part of W as (out,in), in F64. */
-static Tensor weight_of(Arena *a, const Linear *l)
+Tensor lora_weight(Arena *a, const Linear *l)
 {
     Tensor w = tensor_new(a, F64, SHAPE(l->out, l->in));
     for (int64_t o = 0; o < l->out; o++)
@@ -92,19 +90,24 @@ static Tensor weight_of(Arena *a, const Linear *l)
     return w;
 }
 
+Status lora_factor(Svd *svd, Arena *scratch, Tensor w, double s, Param *a, Param *b)
+{
+    TRY(linalg_svd(svd, scratch, w));
+    int64_t rank = a->val.dim[0], k = tensor_count(svd->s), in = w.dim[1];
+    tensor_fill(a->val, 0), tensor_fill(b->val, 0);
+    for (int64_t r = 0; r < rank && r < k; r++) {
+        double root = sqrt(tensor_get(svd->s, r) / s);
+        for (int64_t i = 0; i < in; i++) tensor_set(a->val, r * in + i, root * tensor_get(svd->vt, r * in + i));
+        for (int64_t o = 0; o < w.dim[0]; o++) tensor_set(b->val, o * rank + r, root * tensor_get(svd->u, o * k + r));
+    }
+    return OK;
+}
+
 static Status start_pissa(Arena *scratch, const Linear *l, double s, Param *a, Param *b)
 {
     Svd svd;
-    TRY(linalg_svd(&svd, scratch, weight_of(scratch, l)));
     if (!(s > 0)) return err_fail(E_CONFIG, "%s: init pissa needs a scale above 0, not %g", l->name, s);
-    int64_t rank = a->val.dim[0], k = tensor_count(svd.s);
-    for (int64_t r = 0; r < rank; r++) {
-        double root = sqrt(tensor_get(svd.s, r) / s);
-        for (int64_t i = 0; i < l->in; i++)
-            tensor_set(a->val, r * l->in + i, root * tensor_get(svd.vt, r * l->in + i));
-        for (int64_t o = 0; o < l->out; o++) tensor_set(b->val, o * rank + r, root * tensor_get(svd.u, o * k + r));
-    }
-    return OK;
+    return lora_factor(&svd, scratch, lora_weight(scratch, l), s, a, b);
 }
 
 static double dot(const double *x, const double *y, int64_t n, int64_t stride)
@@ -117,7 +120,7 @@ static double dot(const double *x, const double *y, int64_t n, int64_t stride)
 /* Gram-Schmidt, twice for each column: Q of the first columns, and R = Q' W. */
 static void start_olora(Arena *scratch, const Linear *l, Param *a, Param *b)
 {
-    Tensor w = weight_of(scratch, l);
+    Tensor w = lora_weight(scratch, l);
     int64_t rank = a->val.dim[0], n = l->out;
     double *q = NEW(scratch, double, rank *n);
     const double *x = w.data;

@@ -43,7 +43,7 @@ typedef struct {           /* zero-initialise, call the method's defaults, then 
     const char *target;    /* a glob, alternatives with '|'.  LoRA, DoRA, VeRA: over Linear names; IA3: over
                               PART.layer.L.{keys,values,ffn,...}; adapters: over PART.layer.L.{attn,ffn}, where NULL
                               is the preset's */
-    int rank;              /* LoRA, DoRA, VeRA */
+    int rank;              /* LoRA, DoRA, VeRA, LoReFT */
     double alpha;          /* LoRA, DoRA: scale alpha/rank, or alpha/sqrt(rank) with rslora */
     bool rslora;           /* LoRA, DoRA */
     const LoraRule *rules; /* LoRA, DoRA: layers with a rank and alpha of their own; the first that matches counts */
@@ -70,6 +70,7 @@ typedef struct {           /* zero-initialise, call the method's defaults, then 
     ResidualMode residual;        /* adapters that read the sum */
     bool norm_before, norm_after; /* adapters: a LayerNorm of their own, before down and after up */
     Act act;                      /* adapters */
+    const char *positions;        /* LoReFT: of a text, like "f3+l1", its first three tokens and its last, or "all" */
     int length;                   /* prefix, prompt: virtual tokens */
     PrefixKind kind;              /* prefix */
     bool no_norm;                 /* tied prefix: straight into the projections, past the layer's norm */

@@ -60,6 +60,7 @@ static Var *of(Tape *t, int rank, const int64_t *dim)
       op_pool(t, OF(2, 3, 4), IDS(0, 3)))                                                                            \
     X("a maximum over more rows than there are", op_max(t, OF(2, 3, 4), IDS(3, 4)),                                  \
       op_max(t, OF(2, 3, 4), IDS(0, 3)))                                                                             \
+    X("more orthonormal rows than columns", op_orthonormal(t, OF(4, 3)), op_orthonormal(t, OF(2, 3)))                \
     X("a comparison of two shapes", op_compare(t, OF(2, 3), OF(3, 2)), op_compare(t, OF(2, 3), OF(2, 3)))            \
     X("columns beside other rows", op_join(t, (Var *[]){OF(2, 3), OF(3, 3)}, 2),                                     \
       op_join(t, (Var *[]){OF(2, 3), OF(2, 4)}, 2))                                                                  \

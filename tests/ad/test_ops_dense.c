@@ -349,6 +349,35 @@ static void lowrank_gradients(void **state)
     arena_close(&a);
 }
 
+/* ---- orthonormal rows */
+
+static Var *orthonormal(Tape *t, Var *const *in, void *ctx)
+{
+    (void)ctx;
+    return op_orthonormal(t, in[0]);
+}
+
+/* Rows of length 1, at right angles to each other, with the span of the input's: a q' is lower triangular. */
+static void orthonormal_gradients(void **state)
+{
+    (void)state;
+    for (int64_t r = 1; r <= 5; r += 2) {
+        Tensor in = some(F64, "a", SHAPE(r, 5)), q = opcheck_value(&run, orthonormal, NULL, 1, &in);
+        for (int64_t i = 0; i < r; i++)
+            for (int64_t j = 0; j < r; j++) {
+                double qq = 0, aq = 0;
+                for (int64_t k = 0; k < 5; k++) {
+                    qq += tensor_get(q, i * 5 + k) * tensor_get(q, j * 5 + k);
+                    aq += tensor_get(in, i * 5 + k) * tensor_get(q, j * 5 + k);
+                }
+                near(qq, i == j, 1e-14, "product of two rows");
+                if (j > i) near(aq, 0, 1e-14, "a row outside of the span of those before it");
+                if (j == i) assert_true(aq > 0);
+            }
+        opcheck("orthonormal", orthonormal, NULL, 1, &in);
+    }
+}
+
 static const int32_t PUT[] = {3, 0, 3};
 
 static Var *put_rows(Tape *t, Var *const *in, void *ctx)
@@ -373,8 +402,8 @@ static void put_rows_gradients(void **state)
     arena_close(&a);
 }
 
-SUITE(cmocka_unit_test(norm_ratio_gradients), cmocka_unit_test(lowrank_gradients),
-      cmocka_unit_test(put_rows_gradients), cmocka_unit_test(linear_gradients),
+SUITE(cmocka_unit_test(orthonormal_gradients), cmocka_unit_test(norm_ratio_gradients),
+      cmocka_unit_test(lowrank_gradients), cmocka_unit_test(put_rows_gradients), cmocka_unit_test(linear_gradients),
       cmocka_unit_test(linear_part_gradients), cmocka_unit_test(linear_part_is_columns),
       cmocka_unit_test(linear_shapes), cmocka_unit_test(norm_gradients), cmocka_unit_test(act_gradients),
       cmocka_unit_test(add_gradients), cmocka_unit_test(product_gradients), cmocka_unit_test(dropout_gradients),

@@ -18,7 +18,7 @@ expect 0 '^encoder 1 +4 +96  attention.self.query, attention.self.value$' 'what 
 grep -q '^r  *2$' "$t/out" && grep -q '^target_modules  *query, value$' "$t/out" && grep -Eq '^all +8 +192$' "$t/out"
 result $? '... its rank, targets and size'
 expect 0 'adapters: prefix_tuning' 'one of the other library' adapter inspect "$t/t5-prefix"
-expect 2 'expected inspect, convert or merge' 'an unknown action' adapter look "$t/lora"
+expect 2 'expected inspect, convert, merge, combine or approximate' 'an unknown action' adapter look "$t/lora"
 expect 2 'inspect takes one DIR' 'no directory' adapter inspect
 expect 3 'nowhere/adapter_config.json: No such file' 'no such directory' adapter inspect "$t/nowhere"
 
@@ -174,6 +174,40 @@ rm "$t/b/pytorch_adapter.bin"
 cp "$t/gpt2-prefix/adapter_config.json" "$t/b"
 "$VERNIER" model convert "$t/gpt2-prefix/pytorch_adapter.bin" "$t/b/adapter.safetensors" --quiet
 expect 0 'adapters: prefix_tuning' 'weights in safetensors' adapter inspect "$t/b"
+
+# ---- LoRAs made of others
+expect 0 'a LoRA of rank [0-9]+, combined of 2 by cat' 'two LoRAs side by side' \
+    adapter combine "$t/lora" "$t/lora" "$t/cat" --base "$t/roberta" --combination-type cat --weights 0.5,0.5
+"$VERNIER" adapter merge "$t/roberta" "$t/lora" "$t/merged-one" --quiet && "$VERNIER" adapter merge "$t/roberta" "$t/cat" "$t/merged-cat" --quiet
+"$VERNIER" model compare "$t/merged-one" "$t/merged-cat" >"$t/out" 2>"$t/err"
+grep -q 'tensors differ' "$t/out" && ! grep 'of the largest' "$t/out" | grep -vq '(.*e-0[6-9] of the largest)'
+result $? '... are their weighted sum'
+expect 0 'combined of 2 by ties' 'entries whose signs agree' \
+    adapter combine "$t/lora" "$t/lora" "$t/ties" --base "$t/roberta" --combination-type ties --density 0.5
+expect 3 'is houlsby, and only LoRAs are combined' 'a bottleneck is not combined' \
+    adapter combine "$t/lora" "$t/houlsby" "$t/unmade" --base "$t/roberta"
+expect 2 'expected 2 numbers with commas' 'a weight too few' adapter combine "$t/lora" "$t/lora" "$t/x" --base "$t/roberta" --weights 1
+expect 2 'require --combination-type ties' 'a density without TIES' \
+    adapter combine "$t/lora" "$t/lora" "$t/x" --base "$t/roberta" --density 0.5
+expect 0 'query +[0-9.]+ +[0-9]+ +0.00%' 'VeRA as a LoRA of its rank' \
+    adapter approximate "$t/vera" "$t/near" --base "$t/roberta" --rank 64
+expect 0 'query +[0-9.e-]+ +[0-9]+ +[1-9][0-9.]*%' '... and of a smaller one, with the residual' \
+    adapter approximate "$t/vera" "$t/nearer" --base "$t/roberta" --rank 1
+expect 0 'query +[0-9.e-]+ +[0-9]+ +[0-9.]+%' 'a whole tuned model as a LoRA' \
+    adapter approximate "$t/merged-one" "$t/extracted" --base "$t/roberta" --rank 8
+expect 3 'houlsby changes no weights, so no LoRA is near it' 'a bottleneck is not approximated' \
+    adapter approximate "$t/houlsby" "$t/unmade" --base "$t/roberta"
+# ---- several at once
+"$VERNIER" adapter merge "$t/roberta" "$t/ties" "$t/merged-ties" --quiet
+maps() { "$VERNIER" attend --overwrite "$@" --ids 4,5,6,7 --out "$t/o" 2>"$t/err" | grep -v '^model\|/'; }
+maps --model "$t/merged-ties" --adapter "$t/lora" >"$t/one"
+maps --model "$t/roberta" --adapter "$t/lora" >"$t/other"
+maps --model "$t/roberta" --adapter "$t/ties" --adapter "$t/lora" >"$t/out"
+[ -s "$t/out" ] && cmp -s "$t/one" "$t/out" && ! cmp -s "$t/other" "$t/out"
+result $? 'two LoRAs add up'
+expect 3 'houlsby: houlsby changes no weights' 'a bottleneck adds to nothing' \
+    attend --overwrite --model "$t/roberta" --adapter "$t/lora" --adapter "$t/houlsby" --ids 4,5 --out "$t/o"
+expect 2 'shows one --adapter' 'one at a time' model inspect "$t/roberta" --adapter "$t/lora" --adapter "$t/vera"
 rm -rf "$t/b"
 cp -r "$t/lora" "$t/b"
 sed 's/"r":/"new_idea": 3, "other": null, "r":/' "$t/lora/adapter_config.json" >"$t/b/adapter_config.json"

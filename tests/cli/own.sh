@@ -88,6 +88,14 @@ expect 3 "bad.jsonl:2: 'text' is an object, expected a text" 'an object for a te
         result $? '... is in the card and in the results'
     done
 
+    expect 0 '^accuracy +[01].[0-9]+ ' 'hidden states edited at both ends of a text' $stars $small --epochs 2 --method loreft \
+        --options rank=2,positions=f2+l1 --out "$t/loreft"
+    grep accuracy "$t/out" | head -n 1 >"$t/tuned"
+    "$VERNIER" adapter inspect "$t/loreft" >"$t/out" 2>"$t/err" && grep -q 'positions.*f2+l1' "$t/out" && grep -q 'rotation' "$t/out"
+    result $? '... is saved with its positions'
+    expect 0 '^ +2 +(good|bad) ' '... and read back' predict "$t/loreft" "$t/train.csv"
+    expect 2 'expected all, f3, l1 or f3.l1' 'a position that is none' $stars $small --method loreft --options positions=x --out "$t/x"
+
     # ---- pairs and numbers
     expect 0 '^MCC' 'pairs, from a table with tabs' tune --task pair --train "$t/pairs.tsv" --text-column first \
         --text-pair-column second --label-column same $small --epochs 2 --out "$t/pairs"

@@ -192,6 +192,7 @@ static const struct {
     {"prefix", 0, {368640, 552960, 1105920}},
     {"ia3", 0, {55296, 0, 0}},
     {"dora", 0, {294912 + 24 * 768, 442368 + 36 * 768, 884736 + 72 * 768}}, /* LoRA and a magnitude a row */
+    {"loreft", 0, {73776, 73776, 147552}},                                  /* 2 r C + r a layer, r = 4 */
     {"vera", 0, {24 * (768 + 256), 36 * (768 + 256), 72 * (768 + 256)}}};
 
 static Model *one_layer(Arena *run, int i, int layers)
@@ -324,6 +325,23 @@ static void no_width(PeftConfig *c)
     c->width = -1;
 }
 
+static void large_rank(PeftConfig *c)
+{
+    c->rank = 13;
+}
+static void no_end(PeftConfig *c)
+{
+    c->positions = "f3+x1";
+}
+static void one_end_twice(PeftConfig *c)
+{
+    c->positions = "f3+f1";
+}
+static void with_cross(PeftConfig *c)
+{
+    c->on[PART_CROSS] = true;
+}
+
 static void impossible_settings_are_refused(void **state)
 {
     (void)state;
@@ -343,6 +361,10 @@ static void impossible_settings_are_refused(void **state)
                  {"prefix", "none of the parts", no_part},
                  {"prompt", "length is 0", no_length},
                  {"prompt", "1000 virtual tokens", too_long},
+                 {"loreft", "rank is 13, expected 1 to 12", large_rank},
+                 {"loreft", "\"f3+x1\", expected all, f3", no_end},
+                 {"loreft", "\"f3+f1\", expected all, f3", one_end_twice},
+                 {"loreft", "cross-attention", with_cross},
                  {"houlsby", "no bottleneck", no_width},
                  {"pfeiffer", "none of the parts", no_part}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

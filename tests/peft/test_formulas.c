@@ -405,6 +405,93 @@ static void own_norms_stand_around_the_scale(void **state)
         }
 }
 
+/* Row by row q of the rows of a, by Gram and Schmidt. */
+static Tensor plain_orthonormal(Arena *a, Tensor x)
+{
+    Tensor q = tensor_copy(a, x);
+    int64_t c = tensor_last(x);
+    for (int64_t i = 0; i < x.dim[0]; i++) {
+        double norm = 0;
+        for (int64_t j = 0; j < i; j++) {
+            double dot = 0;
+            for (int64_t k = 0; k < c; k++) dot += tensor_get(q, i * c + k) * tensor_get(q, j * c + k);
+            for (int64_t k = 0; k < c; k++)
+                tensor_set(q, i * c + k, tensor_get(q, i * c + k) - dot * tensor_get(q, j * c + k));
+        }
+        for (int64_t k = 0; k < c; k++) norm += pow(tensor_get(q, i * c + k), 2);
+        for (int64_t k = 0; k < c; k++) tensor_set(q, i * c + k, tensor_get(q, i * c + k) / sqrt(norm));
+    }
+    return q;
+}
+
+/* h + R' (W h + b - R h) at every row of h. */
+static Tensor plain_loreft(Arena *a, const Model *m, Where at, Tensor h)
+{
+    const char *stem = str_print(a, "peft.loreft.%s.layer.%d", part_name(at.part), at.layer);
+    Param r = *named(m, str_print(a, "%s.rotation", stem));
+    r.val = plain_orthonormal(a, r.val);
+    Tensor low = plain_sum(
+               a,
+               plain_linear(a, h, named(m, str_print(a, "%s.source", stem)), named(m, str_print(a, "%s.bias", stem))),
+               -1, plain_linear(a, h, &r, NULL)),
+           y = tensor_copy(a, h);
+    int64_t c = tensor_last(h), n = r.val.dim[0];
+    for (int64_t i = 0; i < tensor_count(y); i++)
+        for (int64_t k = 0; k < n; k++)
+            tensor_set(y, i, tensor_get(y, i) + tensor_get(r.val, k * c + i % c) * tensor_get(low, i / c * n + k));
+    return y;
+}
+
+static void loreft_computes_its_formula(void **state)
+{
+    (void)state;
+    for (const Arch *const *arch = arch_begin(); arch < arch_end(); arch++)
+        for (Part part = 0; part < PART_CROSS; part++) {
+            Arenas a = arenas();
+            Model *m = tiny(&a.run, *arch, F64);
+            const Where at = {SITE_RESID, 1, part};
+            Ends before, after;
+            if (model_layers(m, part)) {
+                assert_true(both_sides(&a, m, &(Variant){"loreft", "loreft", NULL}, at, &before, &after));
+                EXPECT_NEAR(after.out, plain_loreft(&a.run, m, at, before.out), 1e-12);
+                assert_true(largest_gap(after.out, before.out) > 1e-2);
+            }
+            arenas_close(&a);
+        }
+}
+
+/* Of a text of five tokens and one of three, the first two and the last are edited; a head that reads the first token
+ * sees it edited, too. */
+static void loreft_acts_at_its_positions(void **state)
+{
+    (void)state;
+    static const bool CHOSEN[TINY_B][TINY_T] = {{1, 1, 0, 0, 1}, {1, 1, 1, 0, 0}};
+    for (int layer = 0; layer < 2; layer++) {
+        Arenas a = arenas();
+        Config c = tiny_config(arch_find("roberta"));
+        c.classes = 2;
+        Model *m = open_stirred(&a.run, &c, F64);
+        const Where at = {SITE_RESID, layer, PART_ENCODER};
+        Hooks *hooks = hooks_new(&a.run);
+        Ends before = {.arena = &a.run}, after = before;
+        hook_observe(hooks, at, keep_ends, &before);
+        assert_true(attach_variant(&(Variant){"loreft", "ends", set_ends}, m, hooks));
+        stir(m, "peft.*", 0.4, 7);
+        hook_observe(hooks, at, keep_ends, &after);
+        Pass p = {.tape = tape_open(&a.step, false), .hooks = hooks};
+        model_classes(m, &p, tiny_batch(&a.run, m, true, true));
+        Tensor edited = plain_loreft(&a.run, m, at, before.out);
+        int64_t rows = tensor_count(before.out) / c.dim;
+        assert_int_equal(rows, layer ? TINY_B : TINY_B * TINY_T); /* the last layer has the rows that are read */
+        for (int64_t i = 0; i < rows * c.dim; i++) {
+            int64_t row = i / c.dim;
+            bool chosen = layer || CHOSEN[row / TINY_T][row % TINY_T];
+            near(tensor_get(after.out, i), tensor_get(chosen ? edited : before.out, i), 1e-12, "edited state");
+        }
+        arenas_close(&a);
+    }
+}
+
 /* As published: LoRA's B and VeRA's b are zero, VeRA's d is 0.1 (PEFT's d_initial), DoRA's magnitudes are the norms
  * of the base's rows. */
 static void methods_start_as_published(void **state)
@@ -442,4 +529,5 @@ SUITE(cmocka_unit_test(adapters_compute_their_formula), cmocka_unit_test(lora_co
       cmocka_unit_test(dora_is_lora_on_a_scaled_base), cmocka_unit_test(a_matrix_is_adapted_once),
       cmocka_unit_test(a_prompt_stands_in_front), cmocka_unit_test(the_mlp_makes_keys_and_values),
       cmocka_unit_test(dropout_acts_in_training_alone), cmocka_unit_test(dora_drops_in_training_alone),
-      cmocka_unit_test(own_norms_stand_around_the_scale), cmocka_unit_test(methods_start_as_published))
+      cmocka_unit_test(own_norms_stand_around_the_scale), cmocka_unit_test(methods_start_as_published),
+      cmocka_unit_test(loreft_computes_its_formula), cmocka_unit_test(loreft_acts_at_its_positions))

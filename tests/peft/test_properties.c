@@ -60,7 +60,7 @@ static void methods_start_at_the_base(void **state)
 {
     (void)state;
     static const char *const exact[] = {"full",     "bitfit", "norms", "lora", "houlsby", "pfeiffer",
-                                        "parallel", "ia3",    "dora",  "vera", NULL};
+                                        "parallel", "ia3",    "dora",  "vera", "loreft",  NULL};
     for (const Arch *const *arch = arch_begin(); arch < arch_end(); arch++)
         for (int i = 0; exact[i]; i++)
             for (DType d = F32; d <= F64; d++) {

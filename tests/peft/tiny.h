@@ -291,6 +291,12 @@ static inline void set_biases(PeftConfig *cfg, const Model *m)
     cfg->bias = BIAS_ALL;
 }
 
+/* A stack that writes has no last positions. */
+static inline void set_ends(PeftConfig *cfg, const Model *m)
+{
+    cfg->positions = m->config.classes || !model_layers(m, PART_DECODER) ? "f2+l1" : "f2";
+}
+
 enum { VARIANTS_MAX = 48 };
 /* Registered methods sorted by link order, then the variants.  Returns their number. */
 static inline int variants(Variant *v)
@@ -314,6 +320,7 @@ static inline int variants(Variant *v)
                                     {"dora", "dora plain", set_plain_norm},
                                     {"vera", "vera all", set_all_maps},
                                     {"prompt", "late", set_late},
+                                    {"loreft", "loreft ends", set_ends},
                                     {"ia3", "ia3 all", set_every_scale},
                                     {"ia3", "ia3 fused", set_fused},
                                     {"houlsby", "houlsby norms", set_norms_and_channels},
