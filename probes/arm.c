@@ -54,6 +54,8 @@ Protocol probing_leading(const Probing *lab)
 
 /* ---- probes ---- */
 
+static const char *const PROTOCOL_NAME[PROTOCOLS] = {"correct", "first-token", "karmakar-compat"};
+
 typedef struct {
     Run *r;
     const Probing *lab;
@@ -69,9 +71,14 @@ static bool each(int64_t done, void *user)
     return !run_stopped();
 }
 
-static FeaturePooling pooling(const Run *r, Protocol how)
+/* The features of all texts: under the other protocols the first token's. */
+static Status extract(Features *f, Arm *arm, Arena *run, Arena *step, Model *m, Hooks *hooks, Protocol how)
 {
-    return how == COMPAT ? FEATURE_FIRST : feature_pooling(run_text(r, "pooling"));
+    const Probing *lab = arm->lab;
+    const TokenSpan *const *part = lab->part;
+    bool own = how == CORRECT;
+    return features_of_parts(f, run, step, m, hooks, &lab->examples[how], own ? lab->pooling : FEATURE_FIRST,
+                             own ? part[0] : NULL, own ? part[1] : NULL, each, arm);
 }
 
 static const Classifier *classifier(const Run *r, Protocol how)
@@ -199,11 +206,10 @@ Status probing_arm(Run *r, int i, void *result, void *user)
     for (Protocol how = CORRECT; how < PROTOCOLS; how++) {
         if (!lab->wanted[how]) continue;
         Features f;
-        TRY(features_extract(&f, &run, &step, m, hooks, &lab->examples[how], pooling(r, how), each, &arm));
+        TRY(extract(&f, &arm, &run, &step, m, hooks, how));
         if (arm.kind == SUBJECT && run_flag(r, "export"))
-            TRY(features_export(&f,
-                                run_path(r, "features/%s-seed%llu", how == CORRECT ? "correct" : "karmakar-compat",
-                                         (unsigned long long)arm.seed)));
+            TRY(features_export(
+                &f, run_path(r, "features/%s-seed%llu", PROTOCOL_NAME[how], (unsigned long long)arm.seed)));
         const Tensor *layer = f.layers ? f.layer : f.decoder;
         CHECK((f.layers ? f.layers : f.decoder_layers) == lab->layers, "features of another number of layers");
         TRY(probe_layers(out, &arm, how, layer));

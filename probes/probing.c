@@ -11,6 +11,7 @@ Status probing_run(Run *r, ProbeTask task)
     lab.wanted[CORRECT] = mode[0] != 'k';
     lab.wanted[COMPAT] = mode[0] != 'c';
     Status s = probing_texts(&lab, r);
+    lab.wanted[FIRST_TOKEN] = lab.wanted[CORRECT] && (lab.pooling != FEATURE_FIRST || lab.part[0]);
     if (!s) s = probe_floors(lab.floor, &lab.floors, &lab.arena, run_arena(r), &lab.set, task);
     Outcomes all = {&lab, NULL};
     size_t size = outcome_size(&lab);
@@ -38,8 +39,10 @@ const Setting PROBING_SETTINGS[] = {
     {"language", "of the code, for tokenizers that need it", {"java", NULL, NULL}},
     {"classifier", "the probe on the features of a layer", {"logistic", NULL, NULL},
      .among = "logistic|mlp|centroid|karmakar-compat"},
-    {"pooling", "how the tokens of a text become one vector", {"mean", NULL, NULL},
-     .among = "first|mean|max|last|attention"},
+    {"pooling", "how the tokens of a text become one vector; mask and span: the mean over the <mask>, the span; auto: "
+     "mask for ltp, else mean", {"auto", NULL, NULL}, .among = "auto|mean|first|mask|span|max|last|attention"},
+    {"features", "of a text one vector, or of message and change the pair [u; v; |u-v|; u*v]; auto: pair for ccm, else "
+     "single", {"auto", NULL, NULL}, .among = "auto|single|pair"},
     {"export", "write the features of the model to features/, a NumPy array for each layer", {"no", NULL, NULL}},
     {"mode", "the protocol", {"correct", NULL, NULL}, .among = "correct|karmakar-compat|both"},
     {"tokens", "maximum number of tokens of a text", {"64", "192", "512"}, 8, 1e5},

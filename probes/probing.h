@@ -4,6 +4,8 @@
  *   data      --data FILE, or synthetic rows by the recipe in which no rule of the task helps (probe/make.h)
  *   encoders  the subject, which is --model DIR or a small encoder pretrained by masked language modelling on the
  *             training texts; and for every seed one of the same shape, randomly initialised
+ *   features  the state at the <mask> for ltp, [u; v; |u-v|; u*v] of message and change for ccm, else the mean over
+ *             tokens; --pooling and --features change that.  The first token, as published, stands beside
  *   probes    one forward pass gives the features of all layers; a classifier a layer, fitted on training rows; the
  *             layer is chosen on validation, and its test rows are used once
  *   controls  majority, the task's rules, a bag of words, the randomly initialised encoder; at the chosen layer a
@@ -14,13 +16,14 @@
 #define PROBES_PROBING_H
 
 #include "num/stats.h"
+#include "probe/features.h"
 #include "probes/floors.h"
 #include "run/experiment.h"
 #include "text/tokenizer.h"
 #include "train/batch.h"
 
 enum { MOST_LAYERS = 129, POINTS = 128, LISTED = 3, DRAWS = 1000 };
-typedef enum { CORRECT, COMPAT, PROTOCOLS } Protocol;
+typedef enum { CORRECT, FIRST_TOKEN, COMPAT, PROTOCOLS } Protocol;
 typedef enum { SUBJECT, RANDOM, KINDS } Kind;
 
 typedef struct {
@@ -35,6 +38,10 @@ typedef struct {
     Tokenizer tokenizer;
     int64_t room, most, cut; /* positions, 0: any number; tokens of a text that are read; texts that are longer */
     Examples examples[PROTOCOLS]; /* token ids of all texts */
+    FeaturePooling pooling;       /* under the protocol "correct" */
+    const TokenSpan *part[2];     /* (N) the tokens that are pooled, or the two parts of a pair; NULL */
+    const char *reads;            /* the pooling and the features in words */
+    int64_t partless;             /* rows whose part is beyond the tokens that are read */
     Examples training;            /* of the training texts alone */
     ProbeFloor floor[MOST_FLOORS];
     int floors;

@@ -9,7 +9,7 @@
 #include "probes/probing.h"
 
 static const double ALPHA = 0.05;
-static const char *const MODE[PROTOCOLS] = {"", ", karmakar-compat"};
+static const char *const MODE[PROTOCOLS] = {"", ", first token", ", karmakar-compat"};
 
 /* ---- metrics ---- */
 
@@ -192,13 +192,20 @@ static void judge(Run *r, Outcomes o)
     int n = probing_encoders(o.lab, SUBJECT);
     Interval ci = layer_interval(o, SUBJECT, how, -1);
     const char *mean = n > 1 ? str_print(a, ", mean of %d encoders", n) : "";
+    run_note(r, "Features: %s, under the protocol correct.", lab->reads);
+    if (lab->partless)
+        run_note(r,
+                 "%lld %s the message, the change or the mask beyond the tokens that are read; its features are 0.",
+                 (long long)lab->partless, str_plural(lab->partless, "row has", "rows have"));
     run_note(
         r, "p is of a randomisation test over test rows of the accuracy's mean over seeds, corrected for these three "
            "comparisons by Holm's method.");
-    run_verdict(r, all,
-                "%s, layer chosen on validation: %.1f %% of %lld test rows (95 %%: %.1f to %.1f%s), %s, %s, and %s.",
-                kind_name(lab, SUBJECT), 100 * layer_mean(o, SUBJECT, how, -1), (long long)lab->set.size[SPLIT_TEST],
-                100 * ci.lo, 100 * ci.hi, mean, sentence[0], sentence[1], sentence[2]);
+    run_verdict(
+        r, all,
+        "%s, %s, layer chosen on validation: %.1f %% of %lld test rows (95 %%: %.1f to %.1f%s), %s, %s, and %s.",
+        kind_name(lab, SUBJECT), lab->wanted[CORRECT] ? lab->reads : "first token",
+        100 * layer_mean(o, SUBJECT, how, -1), (long long)lab->set.size[SPLIT_TEST], 100 * ci.lo, 100 * ci.hi, mean,
+        sentence[0], sentence[1], sentence[2]);
 }
 
 Status probing_report(Run *r, Outcomes o)

@@ -143,6 +143,71 @@ static Status open_encoder_text(Probing *lab, Run *r)
                : err_fail(E_MISMATCH, "%s: has positions for %lld tokens", lab->model, (long long)lab->room);
 }
 
+/* ---- parts of the rows ---- */
+
+/* The settings in words and values, by the task where they are left to it. */
+static Status choose_features(Probing *lab, Run *r, bool *marked, bool *pair)
+{
+    const char *pooling = run_text(r, "pooling"), *features = run_text(r, "features");
+    bool own = !strcmp(pooling, "auto");
+    *pair = !strcmp(features, "auto") ? lab->task == TASK_CCM : *features == 'p';
+    *marked = own ? lab->task == TASK_LTP && !*pair : !strcmp(pooling, "mask") || !strcmp(pooling, "span");
+    if (*pair && lab->task != TASK_CCM)
+        return err_fail(E_CONFIG, "--features pair: a row of %s is one text; expected --task ccm",
+                        TASK_NAMES[lab->task]);
+    if (*marked && lab->task != TASK_LTP)
+        return err_fail(E_CONFIG, "--pooling %s: the texts of %s mark no span; expected --task ltp", pooling,
+                        TASK_NAMES[lab->task]);
+    lab->pooling = own || *marked ? FEATURE_MEAN : feature_pooling(pooling);
+    lab->reads = *marked ? "state at the <mask>"
+                         : str_print(run_arena(r), "%s over tokens, %s", FEATURE_POOLING[lab->pooling],
+                                     *pair ? "pair features of message and change" : "single features");
+    return OK;
+}
+
+/* The bytes of a row's part: the message (0) and the change (1), or the mask. */
+static void part_bytes(const Probing *lab, const Example *e, int part, size_t *from, size_t *to)
+{
+    const char *mask = lab->task == TASK_LTP ? strstr(e->text, MARK_TEXT[MARK_MASK]) : NULL;
+    size_t message = e->len;
+    *from = 0, *to = 0;
+    if (lab->task == TASK_CCM) {
+        Segment *s;
+        Arena scratch = arena_open(0);
+        text_segments(&s, &scratch, e->text, e->len, &message);
+        arena_close(&scratch);
+        *from = part ? message : 0, *to = part ? e->len : message;
+    } else if (mask) {
+        *from = (size_t)(mask - e->text), *to = *from + strlen(MARK_TEXT[MARK_MASK]);
+    }
+}
+
+/* The tokens that stand for some of the bytes. */
+static TokenSpan tokens_of(const BpeText *t, size_t from, size_t to)
+{
+    TokenSpan s = {0, 0};
+    for (int64_t i = 0; i < t->n; i++) {
+        if (t->begin[i] < 0 || t->end[i] <= (int64_t)from || t->begin[i] >= (int64_t)to) continue;
+        if (s.to == 0) s.from = (int32_t)i;
+        s.to = (int32_t)i + 1;
+    }
+    return s;
+}
+
+/* A text whose mask is not among the first tokens loses its beginning, so that the mask is read. */
+static BpeText around_mask(const Probing *lab, Arena *a, const Example *e, const BpeText *t)
+{
+    size_t from, to;
+    part_bytes(lab, e, 0, &from, &to);
+    TokenSpan mask = tokens_of(t, from, to);
+    int64_t first = mask.from - lab->most / 2;
+    if (lab->task != TASK_LTP || mask.from < lab->most * 3 / 4 || first < 1) return *t;
+    BpeText out = text_new(a, t->n - first);
+    text_put(&out, 0, t, first, t->n - first);
+    out.n = t->n - first;
+    return out;
+}
+
 /* ---- tokens ---- */
 
 static int32_t unknown_piece(const Tokenizer *t)
@@ -186,6 +251,7 @@ static Status encode_row(BpeText *out, Probing *lab, const Run *r, Protocol how,
     const Example *e = &lab->set.example[row];
     Arena *a = &lab->arena;
     BpeText t = tokenizer_encode(&lab->tokenizer, a, e->text, e->len, lab->task != TASK_TYP);
+    if (how != COMPAT) t = around_mask(lab, a, e, &t);
     if (how == COMPAT)
         *out = compat_frame(lab, a, &t);
     else
@@ -204,8 +270,14 @@ Status probing_texts(Probing *lab, Run *r)
 {
     TRY(read_rows(lab, r));
     TRY(open_encoder_text(lab, r));
+    bool marked, pair;
+    TRY(choose_features(lab, r, &marked, &pair));
     int64_t n = lab->set.n;
+    TokenSpan *part[2] = {NEW(&lab->arena, TokenSpan, n), NEW(&lab->arena, TokenSpan, n)};
+    if (marked || pair) lab->part[0] = part[0];
+    if (pair) lab->part[1] = part[1];
     for (Protocol how = CORRECT; how < PROTOCOLS; how++) {
+        if (how == FIRST_TOKEN) continue;           /* the texts of "correct" */
         bool train = how == CORRECT && !lab->model; /* pretraining reads the correct frame in any case */
         if (!lab->wanted[how] && !train) continue;
         const int32_t **ids = NEW(&lab->arena, const int32_t *, n), **some = NEW(&lab->arena, const int32_t *, n);
@@ -215,9 +287,16 @@ Status probing_texts(Probing *lab, Run *r)
             BpeText t;
             TRY(encode_row(&t, lab, r, how, i));
             ids[i] = t.id, len[i] = (int32_t)t.n;
+            for (int k = 0; how == CORRECT && k < 1 + pair; k++) {
+                size_t from, to;
+                part_bytes(lab, &lab->set.example[i], k, &from, &to);
+                part[k][i] = tokens_of(&t, from, to);
+                lab->partless += lab->part[k] && part[k][i].to == 0;
+            }
             if (lab->set.example[i].split == SPLIT_TRAIN) some[trained] = t.id, some_len[trained++] = (int32_t)t.n;
         }
         lab->examples[how] = (Examples){.n = n, .ids = ids, .len = len};
+        if (how == CORRECT) lab->examples[FIRST_TOKEN] = lab->examples[how];
         if (train) lab->training = (Examples){.n = trained, .ids = some, .len = some_len};
     }
     return OK;

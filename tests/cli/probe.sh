@@ -25,6 +25,8 @@ expect 2 'not among logistic' 'an unknown classifier' --task typ --classifier fo
 expect 2 'need --model' 'an adapter without a model' --task typ --adapter "$t"
 expect 3 'none.txt' 'data that are not there' --task typ --data "$t/none.txt"
 expect 3 'none/config.json' 'a model that is not there' --task typ --model "$t/none"
+expect 2 'texts of typ mark no span' 'a mask where there is none' --task typ --pooling mask
+expect 2 'row of ltp is one text' 'pair features of one text' --task ltp --features pair
 printf 'tr\tORIG\tint a ;\ntr FAULT\n' >"$t/a.txt"
 expect 3 'a.txt:2: found no tab' 'a malformed line' --task typ --data "$t/a.txt"
 rows "$t/b.txt" tr ORIG 8
@@ -68,6 +70,12 @@ for set in typ ccm ltp; do
     ! grep -vqE '^(8[1-9]|9[0-9]|100)$' "$t/lines"
     result $? '... whose lines are those of test rows'
 done
+expect 0 'pretrained, state at the <mask>, layer chosen.*layer 1, first token' 'ltp is read at its mask' --task ltp \
+    --data "$t/ltp.txt"
+expect 0 'pretrained, first over tokens, single features' '... or at the first token' --task ltp --data "$t/ltp.txt" \
+    --pooling first
+expect 0 'pretrained, mean over tokens, pair features of message and change.*layer 1, first token' 'ccm is read as a pair' \
+    --task ccm --data "$t/ccm.txt"
 expect 0 'hide the tag of a file.s name' 'leakage is reported' --task ltp --data "$t/ltp.txt"
 cp "$t/run/results.json" "$t/first.json"
 expect 0 'verdict' 'the same again' --task ltp --data "$t/ltp.txt"
