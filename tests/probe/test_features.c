@@ -197,4 +197,5 @@ static void poolings_have_names(void **state)
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
-SUITE(TEST(every_shape_and_pooling), TEST(adapted_models), TEST(exports), TEST(poolings_have_names))
+SUITE(TEST(every_shape_and_pooling), TEST(parts_of_rows), TEST(adapted_models), TEST(exports),
+      TEST(poolings_have_names))
