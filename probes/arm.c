@@ -28,7 +28,7 @@ int probing_arms(const Probing *lab)
 size_t outcome_size(const Probing *lab)
 {
     size_t size = sizeof(Outcome) + sizeof(int32_t) * PROTOCOLS * (size_t)lab->layers * (size_t)lab->set.n;
-    return (size + 7) / 8 * 8;
+    return (size + 7) / 8 * 8 + sizeof(double) * (size_t)lab->set.size[SPLIT_TEST];
 }
 
 Outcome *outcome_of(Outcomes o, Kind kind, int seed)
@@ -50,6 +50,16 @@ const int32_t *predicted_by(Outcomes o, Kind kind, int seed, Protocol how, int l
 Protocol probing_leading(const Probing *lab)
 {
     return lab->wanted[CORRECT] ? CORRECT : COMPAT;
+}
+
+static double *gains(const Probing *lab, Outcome *o)
+{
+    return (double *)(void *)((char *)o + outcome_size(lab)) - lab->set.size[SPLIT_TEST];
+}
+
+const double *gains_of(Outcomes o, Kind kind, int seed)
+{
+    return gains(o.lab, outcome_of(o, kind, seed));
 }
 
 /* ---- probes ---- */
@@ -111,6 +121,31 @@ static Status probe_layers(Outcome *out, const Arm *arm, Protocol how, const Ten
         arena_drop(&scratch, mark);
         run_log(arm->r, phase, l, 3, LOGGED, (const double[]){l, p.accuracy[SPLIT_VALID], p.accuracy[SPLIT_TEST]});
         run_progress(arm->r, "probes", l + 1, lab->layers, (double)NAN);
+    }
+    arena_close(&scratch);
+    return OK;
+}
+
+/* Measures each layer's bits beyond the rules and the words; the layer with the least validation loss is the one. */
+static Status measure_beyond(Outcome *out, const Arm *arm, const Tensor *layer)
+{
+    const Probing *lab = arm->lab;
+    Arena scratch = arena_open(0);
+    double least = INFINITY;
+    for (int l = 0; l < lab->layers; l++) {
+        if (run_stopped()) return run_interrupted();
+        ArenaMark mark = arena_mark(&scratch);
+        Beyond b;
+        TRY(beyond_fit(&b, &scratch, &lab->known.words.logit, layer[l], &lab->set, false));
+        out->beyond[l] = b.gain;
+        run_progress(arm->r, "beyond the baselines", l + 1, lab->layers, (double)NAN);
+        if (b.valid < least) {
+            double *to = gains(lab, out);
+            least = b.valid, out->deepest = l;
+            for (int64_t i = 0; i < lab->set.n; i++)
+                if (lab->set.example[i].split == SPLIT_TEST) *to++ = b.row[i];
+        }
+        arena_drop(&scratch, mark);
     }
     arena_close(&scratch);
     return OK;
@@ -213,6 +248,7 @@ Status probing_arm(Run *r, int i, void *result, void *user)
         const Tensor *layer = f.layers ? f.layer : f.decoder;
         CHECK((f.layers ? f.layers : f.decoder_layers) == lab->layers, "features of another number of layers");
         TRY(probe_layers(out, &arm, how, layer));
+        if (how == probing_leading(lab)) TRY(measure_beyond(out, &arm, layer));
         if (how == probing_leading(lab)) TRY(control(out, &arm, classifier(r, how), layer[out->curve[how].best]));
     }
     arena_close(&step);

@@ -13,6 +13,8 @@ Status probing_run(Run *r, ProbeTask task)
     Status s = probing_texts(&lab, r);
     lab.wanted[FIRST_TOKEN] = lab.wanted[CORRECT] && (lab.pooling != FEATURE_FIRST || lab.part[0]);
     if (!s) s = probe_floors(lab.floor, &lab.floors, &lab.arena, run_arena(r), &lab.set, task);
+    if (!s) s = probe_known(&lab.known, &lab.arena, &lab.set, lab.floor, lab.floors);
+    if (!s) text_seen(lab.seen = NEW(&lab.arena, bool, lab.set.n), task, &lab.set);
     Outcomes all = {&lab, NULL};
     size_t size = outcome_size(&lab);
     if (!s) {

@@ -10,6 +10,8 @@
  *             layer is chosen on validation, and its test rows are used once
  *   controls  majority, the task's rules, a bag of words, the randomly initialised encoder; at the chosen layer a
  *             control task, the description length of the labels, and pointwise V-information
+ *   verdict   by conditional V-information (probe/beyond.h): the bits of the label that a linear classifier reads off
+ *             the features beyond the rules and the bag of words, and beyond those of the random encoder
  *   protocol  "correct", or "karmakar-compat": the published one, with "[CLS]" and "[SEP]" as words of the text, the
  *             first token's state, and its own training loop */
 #ifndef PROBES_PROBING_H
@@ -45,6 +47,8 @@ typedef struct {
     Examples training;            /* of the training texts alone */
     ProbeFloor floor[MOST_FLOORS];
     int floors;
+    ProbeKnown known; /* by the rules and the words */
+    bool *seen;       /* (N) its change, method, lines or message is in training */
 } Probing;
 
 typedef struct { /* under one protocol */
@@ -59,7 +63,9 @@ typedef struct { /* of one encoder; travels between processes as bytes, its pred
     double keys_seen;                            /* share of test rows whose key of the control task is in training */
     double compression, bits;                    /* of the online code: uniform over its length; bits a label */
     double usable, entropy;                      /* bits a test row */
-    int64_t negatives, listed[LISTED];           /* test rows with negative PVI; the lowest of them */
+    int deepest;                       /* the layer with the most bits beyond the baselines, on validation */
+    double beyond[MOST_LAYERS];        /* of each layer, bits a test row */
+    int64_t negatives, listed[LISTED]; /* test rows with negative PVI; the lowest of them */
     double pvi[LISTED];
     int points; /* of the pretraining's loss */
     double step[POINTS], loss[POINTS];
@@ -80,6 +86,7 @@ int probing_arms(const Probing *);
 int probing_encoders(const Probing *, Kind); /* one for every seed; a given model is one for all */
 RunJob probing_arm;                          /* user: the Probing */
 Protocol probing_leading(const Probing *);
+const double *gains_of(Outcomes, Kind, int seed); /* (n of test) bits beyond the baselines, at that layer */
 /* Of a seed (a given model has one subject for all of them), and its predictions for the N rows. */
 Outcome *outcome_of(Outcomes, Kind, int seed);
 const int32_t *predicted_by(Outcomes, Kind, int seed, Protocol, int layer);
@@ -103,8 +110,10 @@ extern const Setting PROBING_SETTINGS[];
 #define PROBING                                                                                                      \
     .group = "probes",                                                                                               \
     .method = "A classifier on every layer's features, the layer chosen on validation; rules, bag of words, the "    \
-              "encoder randomly initialised, control task, minimum description length, V-information.",              \
-    .expect = "Above all three at p < 0.05 (randomisation test over rows, of means over seeds, Holm).",              \
+              "encoder randomly initialised, control task, minimum description length, V-information "               \
+              "and V-information beyond the rules and the words.",                                                   \
+    .expect =                                                                                                        \
+        "More than 0.02 bits beyond rules and words, and more than randomly initialised (95 % over rows, seeds).",   \
     .cost = "smoke seconds, quick a minute or two, paper hours (estimated)", .settings = PROBING_SETTINGS,           \
     .seeds = {1, 3, 3}
 

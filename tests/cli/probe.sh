@@ -70,7 +70,7 @@ for set in typ ccm ltp; do
     ! grep -vqE '^(8[1-9]|9[0-9]|100)$' "$t/lines"
     result $? '... whose lines are those of test rows'
 done
-expect 0 'pretrained, state at the <mask>, layer chosen.*layer 1, first token' 'ltp is read at its mask' --task ltp \
+expect 0 'pretrained, state at the <mask>: .*layer 1, first token' 'ltp is read at its mask' --task ltp \
     --data "$t/ltp.txt"
 expect 0 'pretrained, first over tokens, single features' '... or at the first token' --task ltp --data "$t/ltp.txt" \
     --pooling first
