@@ -170,7 +170,7 @@ static Status list_negatives(const Arm *arm, const Usable *u, const int32_t *pre
         const Example *e = &d->example[row];
         int64_t replaced = 0;
         size_t len;
-        writer_print(&w, "%d,", row + 1);
+        writer_print(&w, "%lld,", (long long)(arm->lab->line ? arm->lab->line[row] : row + 1));
         writer_csv(&w, d->label[e->label]);
         writer_print(&w, ",");
         writer_csv(&w, d->label[predicted[row]]);

@@ -3,6 +3,14 @@
 
 #include <math.h>
 
+/* The bag of words stays the last. */
+static Status add_overlap(Probing *lab)
+{
+    CHECK(lab->floors < MOST_FLOORS, "more than %d baselines", MOST_FLOORS);
+    lab->floor[lab->floors] = lab->floor[lab->floors - 1];
+    return table_overlap(&lab->floor[lab->floors++ - 1], lab);
+}
+
 /* Runs a probing task: reads its data, computes baselines, probes every encoder, and reports. */
 Status probing_run(Run *r, ProbeTask task)
 {
@@ -13,8 +21,11 @@ Status probing_run(Run *r, ProbeTask task)
     Status s = probing_texts(&lab, r);
     lab.wanted[FIRST_TOKEN] = lab.wanted[CORRECT] && (lab.pooling != FEATURE_FIRST || lab.part[0]);
     if (!s) s = probe_floors(lab.floor, &lab.floors, &lab.arena, run_arena(r), &lab.set, task);
+    if (!s && lab.second) s = add_overlap(&lab);
     if (!s) s = probe_known(&lab.known, &lab.arena, &lab.set, lab.floor, lab.floors);
-    if (!s) text_seen(lab.seen = NEW(&lab.arena, bool, lab.set.n), task, &lab.set);
+    if (!s) lab.seen = NEW(&lab.arena, bool, lab.set.n);
+    if (!s && task == TASKS) table_seen(lab.seen, &lab);
+    if (!s && task != TASKS) text_seen(lab.seen, task, &lab.set);
     Outcomes all = {&lab, NULL};
     size_t size = outcome_size(&lab);
     if (!s) {
@@ -31,6 +42,11 @@ Status probing_run(Run *r, ProbeTask task)
 /* clang-format off */
 const Setting PROBING_SETTINGS[] = {
     {"data", "a file of split, label, text rows; empty: synthetic rows", {"", NULL, NULL}, .reads = "*"},
+    {"text-column", "with --task own: the column of the table that has the text", {"", NULL, NULL}},
+    {"label-column", "with --task own: the column of the label", {"", NULL, NULL}},
+    {"pair-column", "with --task own: the column of a second text", {"", NULL, NULL}},
+    {"span-column", "with --task own: the column of a span of the text, its words or FROM:TO in characters",
+     {"", NULL, NULL}},
     {"model", "a model directory or hub name; empty: pretrain a small encoder", {"", NULL, NULL},
      .reads = "config.json|*"},
     {"adapter", "an adapter's directory, to attach to the model", {"", NULL, NULL}, .reads = "*"},

@@ -29,8 +29,12 @@ typedef enum { CORRECT, FIRST_TOKEN, COMPAT, PROTOCOLS } Protocol;
 typedef enum { SUBJECT, RANDOM, KINDS } Kind;
 
 typedef struct {
-    ProbeTask task;
-    Arena arena; /* data and tokens; the run's arena has the reported texts */
+    size_t from, to;
+} ByteSpan;
+
+typedef struct {
+    ProbeTask task; /* TASKS: the user's own table */
+    Arena arena;    /* data and tokens; the run's arena has the reported texts */
     int seeds;
     bool wanted[PROTOCOLS];
     Dataset set;
@@ -42,6 +46,9 @@ typedef struct {
     Examples examples[PROTOCOLS]; /* token ids of all texts */
     FeaturePooling pooling;       /* under the protocol "correct" */
     const TokenSpan *part[2];     /* (N) the tokens that are pooled, or the two parts of a pair; NULL */
+    bool second, spans;           /* own table: rows are pairs of texts; have a span */
+    ByteSpan *bytes[2];           /* (N) own table: the two texts, or the span */
+    int64_t *line;                /* (N) own table: of the file; NULL: the rows' own */
     const char *reads;            /* the pooling and the features in words */
     int64_t partless;             /* rows whose part is beyond the tokens that are read */
     Examples training;            /* of the training texts alone */
@@ -79,6 +86,12 @@ typedef struct {
 
 /* ---- texts.c: rows to token ids */
 Status probing_texts(Probing *, Run *);
+
+/* ---- table.c: the user's own table */
+Status table_rows(Probing *, Run *);
+Bytes table_part(const Probing *, int64_t row, int part);
+Status table_overlap(ProbeFloor *, Probing *); /* of pairs */
+void table_seen(bool *seen, const Probing *);
 
 /* ---- arm.c: the encoders and their probes */
 size_t outcome_size(const Probing *);

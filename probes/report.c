@@ -183,8 +183,8 @@ static Status describe_data(Run *r, const Probing *lab)
 {
     DataSheet s;
     Arena *a = run_arena(r);
-    TRY(sheet_make(&s, &lab->set, lab->task));
-    TRY(sheet_write(a, &s, run_path(r, "data")));
+    if (lab->task != TASKS) TRY(sheet_make(&s, &lab->set, lab->task));
+    if (lab->task != TASKS) TRY(sheet_write(a, &s, run_path(r, "data")));
     if (!*run_text(r, "data"))
         run_note(r,
                  "The rows are synthetic (%s; %s), and the results are about them.  --data FILE reads real rows, and "
@@ -192,7 +192,7 @@ static Status describe_data(Run *r, const Probing *lab)
                  lab->set.name,
                  *run_text(r, "recipe") == 's' ? "the published recipe, shortcuts included"
                                                : "the heuristics of the task are at chance");
-    if (*run_text(r, "data") || *run_text(r, "recipe") == 's') note_data(r, &s);
+    if (lab->task != TASKS && (*run_text(r, "data") || *run_text(r, "recipe") == 's')) note_data(r, &s);
     if (lab->cut)
         run_note(r, "%lld of %lld texts %s longer than %lld tokens; the rest of %s is not read.", (long long)lab->cut,
                  (long long)lab->set.n, str_plural(lab->cut, "is", "are"), (long long)lab->most,
@@ -220,7 +220,8 @@ static void note_controls(Run *r, Outcomes o)
              seed, x->bits, x->compression, y->bits, y->compression);
     Buf b = buf_open(a);
     for (int64_t i = 0; i < x->negatives && i < LISTED; i++)
-        buf_print(&b, "%s line %lld (%s, %.1f)", i ? "," : "; the lowest:", (long long)x->listed[i] + 1,
+        buf_print(&b, "%s line %lld (%s, %.1f)",
+                  i ? "," : "; the lowest:", (long long)(lab->line ? lab->line[x->listed[i]] : x->listed[i] + 1),
                   lab->set.label[lab->set.example[x->listed[i]].label], x->pvi[i]);
     run_note(
         r,

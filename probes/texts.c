@@ -49,6 +49,10 @@ static Status invent(Probing *lab, Run *r)
 static Status read_rows(Probing *lab, Run *r)
 {
     const char *path = run_text(r, "data");
+    if (lab->task == TASKS) return table_rows(lab, r);
+    if (*run_text(r, "text-column") || *run_text(r, "label-column"))
+        return err_fail(E_CONFIG, "--text-column and --label-column are for --task own; %s has rows of its own form",
+                        TASK_NAMES[lab->task]);
     if (!*path) return invent(lab, r);
     TRY(run_input(r, path));
     TRY(dataset_read(&lab->set, &lab->arena, path));
@@ -70,8 +74,9 @@ static Status train_tokenizer(Probing *lab, const Run *r)
     }
     Bpe *bpe;
     TRY(bpe_train(&bpe, a,
-                  &(BpeTrain){.size = run_int(r, "vocab"), .special = lab->task == TASK_TYP ? NULL : MARKS_TOO}, text,
-                  n));
+                  &(BpeTrain){.size = run_int(r, "vocab"),
+                              .special = lab->task == TASK_TYP || lab->task == TASKS ? NULL : MARKS_TOO},
+                  text, n));
     lab->tokenizer = tokenizer_of(bpe);
     BpeSpecials special = bpe_specials(bpe);
     Config c = {0};
@@ -149,19 +154,22 @@ static Status open_encoder_text(Probing *lab, Run *r)
 static Status choose_features(Probing *lab, Run *r, bool *marked, bool *pair)
 {
     const char *pooling = run_text(r, "pooling"), *features = run_text(r, "features");
-    bool own = !strcmp(pooling, "auto");
-    *pair = !strcmp(features, "auto") ? lab->task == TASK_CCM : *features == 'p';
-    *marked = own ? lab->task == TASK_LTP && !*pair : !strcmp(pooling, "mask") || !strcmp(pooling, "span");
-    if (*pair && lab->task != TASK_CCM)
-        return err_fail(E_CONFIG, "--features pair: a row of %s is one text; expected --task ccm",
-                        TASK_NAMES[lab->task]);
-    if (*marked && lab->task != TASK_LTP)
-        return err_fail(E_CONFIG, "--pooling %s: the texts of %s mark no span; expected --task ltp", pooling,
-                        TASK_NAMES[lab->task]);
+    const char *task = lab->task == TASKS ? "this table" : TASK_NAMES[lab->task];
+    bool own = !strcmp(pooling, "auto"), pairs = lab->task == TASK_CCM || lab->second;
+    bool spans = lab->task == TASK_LTP || lab->spans;
+    *pair = !strcmp(features, "auto") ? pairs : *features == 'p';
+    *marked = own ? spans : !strcmp(pooling, "mask") || !strcmp(pooling, "span");
+    if (*pair && !pairs)
+        return err_fail(E_CONFIG, "--features pair: a row of %s is one text; expected --task ccm or --pair-column",
+                        task);
+    if (*marked && !spans)
+        return err_fail(E_CONFIG, "--pooling %s: the texts of %s mark no span; expected --task ltp or --span-column",
+                        pooling, task);
     lab->pooling = own || *marked ? FEATURE_MEAN : feature_pooling(pooling);
-    lab->reads = *marked ? "state at the <mask>"
-                         : str_print(run_arena(r), "%s over tokens, %s", FEATURE_POOLING[lab->pooling],
-                                     *pair ? "pair features of message and change" : "single features");
+    lab->reads = *marked && lab->spans ? "mean over the span"
+                 : *marked             ? "state at the <mask>"
+                                       : str_print(run_arena(r), "%s over tokens, %s", FEATURE_POOLING[lab->pooling],
+                                       *pair ? "pair features [u; v; |u-v|; u*v]" : "single features");
     return OK;
 }
 
@@ -171,7 +179,10 @@ static void part_bytes(const Probing *lab, const Example *e, int part, size_t *f
     const char *mask = lab->task == TASK_LTP ? strstr(e->text, MARK_TEXT[MARK_MASK]) : NULL;
     size_t message = e->len;
     *from = 0, *to = 0;
-    if (lab->task == TASK_CCM) {
+    if (lab->second || lab->spans) {
+        ByteSpan s = lab->bytes[part][e - lab->set.example];
+        *from = s.from, *to = s.to;
+    } else if (lab->task == TASK_CCM) {
         Segment *s;
         Arena scratch = arena_open(0);
         text_segments(&s, &scratch, e->text, e->len, &message);
@@ -201,7 +212,7 @@ static BpeText around_mask(const Probing *lab, Arena *a, const Example *e, const
     part_bytes(lab, e, 0, &from, &to);
     TokenSpan mask = tokens_of(t, from, to);
     int64_t first = mask.from - lab->most / 2;
-    if (lab->task != TASK_LTP || mask.from < lab->most * 3 / 4 || first < 1) return *t;
+    if ((lab->task != TASK_LTP && !lab->spans) || mask.from < lab->most * 3 / 4 || first < 1) return *t;
     BpeText out = text_new(a, t->n - first);
     text_put(&out, 0, t, first, t->n - first);
     out.n = t->n - first;
@@ -245,17 +256,30 @@ static bool is_cut(const BpeText *framed, const BpeText *text)
     return text->n > 0 && end < text->end[text->n - 1];
 }
 
+/* Two texts apart, with the bytes that they have in the row. */
+static void encode_pair(BpeText *t, BpeText *u, Probing *lab, int64_t row)
+{
+    Bytes a = table_part(lab, row, 0), b = table_part(lab, row, 1);
+    *t = tokenizer_encode(&lab->tokenizer, &lab->arena, a.text, a.len, false);
+    *u = tokenizer_encode(&lab->tokenizer, &lab->arena, b.text, b.len, false);
+    int64_t from = (int64_t)lab->bytes[1][row].from;
+    for (int64_t i = 0; i < u->n; i++) u->begin[i] += from, u->end[i] += from;
+}
+
 /* Tags are the tokenizer's own tokens where it has them: <mask> of a model that has one, <add>, <del> of ours. */
 static Status encode_row(BpeText *out, Probing *lab, const Run *r, Protocol how, int64_t row)
 {
     const Example *e = &lab->set.example[row];
     Arena *a = &lab->arena;
-    BpeText t = tokenizer_encode(&lab->tokenizer, a, e->text, e->len, lab->task != TASK_TYP);
+    BpeText t = tokenizer_encode(&lab->tokenizer, a, e->text, e->len, lab->task != TASK_TYP && lab->task != TASKS),
+            u = {0};
+    if (lab->second && how != COMPAT) encode_pair(&t, &u, lab, row);
     if (how != COMPAT) t = around_mask(lab, a, e, &t);
     if (how == COMPAT)
         *out = compat_frame(lab, a, &t);
     else
-        TRY(tokenizer_wrap(out, &lab->tokenizer, a, &t, NULL, run_text(r, "language"), (Limit){.most = lab->most}));
+        TRY(tokenizer_wrap(out, &lab->tokenizer, a, &t, lab->second ? &u : NULL, run_text(r, "language"),
+                           (Limit){.most = lab->most}));
     lab->cut += how == probing_leading(lab) && is_cut(out, &t);
     if (out->n < 1) return err_fail(E_FORMAT, "%s:%lld: the text has no tokens", lab->set.name, (long long)row + 1);
     for (int64_t i = 0; i < out->n; i++)
