@@ -20,9 +20,10 @@ static Status check_columns(const Run *r)
 }
 
 /* "12:20", characters from 0 with the end left out, or the words of the span as the text has them first. */
-static Status find_span(ByteSpan *out, const OwnSet *s, int64_t i)
+static Status find_span(ByteSpan *out, Arena *a, const OwnSet *s, int64_t i)
 {
     Bytes text = s->text[i], span = s->pair[i];
+    const char *words = str_copy(a, span.text, span.len);
     long long from, to;
     char more;
     const char *found = span.len ? memmem(text.text, text.len, span.text, span.len) : NULL;
@@ -30,7 +31,7 @@ static Status find_span(ByteSpan *out, const OwnSet *s, int64_t i)
         *out = (ByteSpan){(size_t)(found - text.text), (size_t)(found - text.text) + span.len};
         return OK;
     }
-    if (sscanf(span.text, "%lld:%lld%c", &from, &to, &more) == 2 && from >= 0 && to > from) {
+    if (sscanf(words, "%lld:%lld%c", &from, &to, &more) == 2 && from >= 0 && to > from) {
         size_t at[2] = {text.len + 1, text.len + 1};
         long long character = 0;
         for (size_t k = 0; k <= text.len; k++) {
@@ -44,7 +45,7 @@ static Status find_span(ByteSpan *out, const OwnSet *s, int64_t i)
     }
     return err_fail(E_FORMAT,
                     "%s:%lld: the span '%.40s' is not in the text; expected its words, or FROM:TO in characters",
-                    s->path, (long long)s->line[i], span.text);
+                    s->path, (long long)s->line[i], words);
 }
 
 /* Appends the rows of a set: a pair is one text with a newline between. */
@@ -59,7 +60,7 @@ static Status put_rows(Probing *lab, const OwnSet *s, Split split, bool pair)
         lab->line[k] = s->line[i];
         if (pair)
             lab->bytes[0][k] = (ByteSpan){0, a.len}, lab->bytes[1][k] = (ByteSpan){a.len + 1, a.len + 1 + b.len};
-        if (s->pair && !pair) TRY(find_span(&lab->bytes[0][k], s, i));
+        if (s->pair && !pair) TRY(find_span(&lab->bytes[0][k], &lab->arena, s, i));
     }
     return OK;
 }
