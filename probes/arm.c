@@ -82,13 +82,13 @@ static bool each(int64_t done, void *user)
 }
 
 /* The features of all texts: under the other protocols the first token's. */
-static Status extract(Features *f, Arm *arm, Arena *run, Arena *step, Model *m, Hooks *hooks, Protocol how)
+Status probing_features(Features *f, const Probing *lab, Arena *run, Arena *step, Model *m, Hooks *hooks,
+                        Protocol how, bool (*told)(int64_t, void *), void *user)
 {
-    const Probing *lab = arm->lab;
     const TokenSpan *const *part = lab->part;
     bool own = how == CORRECT;
     return features_of_parts(f, run, step, m, hooks, &lab->examples[how], own ? lab->pooling : FEATURE_FIRST,
-                             own ? part[0] : NULL, own ? part[1] : NULL, each, arm);
+                             own ? part[0] : NULL, own ? part[1] : NULL, told, user);
 }
 
 static const Classifier *classifier(const Run *r, Protocol how)
@@ -241,7 +241,7 @@ Status probing_arm(Run *r, int i, void *result, void *user)
     for (Protocol how = CORRECT; how < PROTOCOLS; how++) {
         if (!lab->wanted[how]) continue;
         Features f;
-        TRY(extract(&f, &arm, &run, &step, m, hooks, how));
+        TRY(probing_features(&f, lab, &run, &step, m, hooks, how, each, &arm));
         if (arm.kind == SUBJECT && run_flag(r, "export"))
             TRY(features_export(
                 &f, run_path(r, "features/%s-seed%llu", PROTOCOL_NAME[how], (unsigned long long)arm.seed)));

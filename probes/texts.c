@@ -293,6 +293,11 @@ static Status encode_row(BpeText *out, Probing *lab, const Run *r, Protocol how,
 Status probing_texts(Probing *lab, Run *r)
 {
     TRY(read_rows(lab, r));
+    return probing_encode(lab, r);
+}
+
+Status probing_encode(Probing *lab, Run *r)
+{
     TRY(open_encoder_text(lab, r));
     bool marked, pair;
     TRY(choose_features(lab, r, &marked, &pair));
