@@ -1,5 +1,6 @@
 /* The order of a probing experiment; its steps are in the other files of this directory. */
 #include "probes/probing.h"
+#include "probes/shape.h"
 
 #include <math.h>
 

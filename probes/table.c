@@ -1,4 +1,4 @@
-/* Rows of the user's own table (tasks/own.h): texts, pairs of texts or texts with a span, cut into the three splits. */
+/* Rows of the user's own table (tasks/own.h), cut into three splits: texts, pairs of texts, or texts with a span. */
 #include <stdio.h>
 #include <string.h>
 

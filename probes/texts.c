@@ -163,7 +163,7 @@ static Status choose_features(Probing *lab, Run *r, bool *marked, bool *pair)
         return err_fail(E_CONFIG, "--features pair: a row of %s is one text; expected --task ccm or --pair-column",
                         task);
     if (*marked && !spans)
-        return err_fail(E_CONFIG, "--pooling %s: the texts of %s mark no span; expected --task ltp or --span-column",
+        return err_fail(E_CONFIG, "--pooling %s: the rows of %s have no span; expected --task ltp or --span-column",
                         pooling, task);
     lab->pooling = own || *marked ? FEATURE_MEAN : feature_pooling(pooling);
     lab->reads = *marked && lab->spans ? "mean over the span"

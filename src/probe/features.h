@@ -39,9 +39,9 @@ typedef struct {        /* a part that the model lacks, or that did not run, has
 Status features_extract(Features *out, Arena *run, Arena *step, Model *, Hooks *, const Examples *, FeaturePooling,
                         bool (*each)(int64_t done, void *user), void *user);
 
-/* The same over parts of the rows' tokens: (N) spans, such as that of a mask, or NULL: all tokens.  With `b` features are
- * those of a pair, (N,4C): [u; v; |u-v|; u*v] of the pooled parts u of `a` and v of `b` (Conneau et al., EMNLP 2017),
- * without which a linear classifier cannot compare u with v.  Examples have ids alone. */
+/* The same over parts of the rows' tokens: (N) spans, such as that of a mask, or NULL: all tokens.  With `b` features
+ * are those of a pair, (N,4C): [u; v; |u-v|; u*v] of the pooled parts u of `a` and v of `b` (Conneau et al., EMNLP
+ * 2017), without which a linear classifier cannot compare u with v.  Examples have ids alone. */
 Status features_of_parts(Features *out, Arena *run, Arena *step, Model *, Hooks *, const Examples *, FeaturePooling,
                          const TokenSpan *a, const TokenSpan *b, bool (*each)(int64_t done, void *user), void *user);
 

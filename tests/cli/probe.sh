@@ -25,7 +25,7 @@ expect 2 'not among logistic' 'an unknown classifier' --task typ --classifier fo
 expect 2 'need --model' 'an adapter without a model' --task typ --adapter "$t"
 expect 3 'none.txt' 'data that are not there' --task typ --data "$t/none.txt"
 expect 3 'none/config.json' 'a model that is not there' --task typ --model "$t/none"
-expect 2 'texts of typ mark no span' 'a mask where there is none' --task typ --pooling mask
+expect 2 'rows of typ have no span' 'a mask where there is none' --task typ --pooling mask
 expect 2 'row of ltp is one text' 'pair features of one text' --task ltp --features pair
 printf 'tr\tORIG\tint a ;\ntr FAULT\n' >"$t/a.txt"
 expect 3 'a.txt:2: found no tab' 'a malformed line' --task typ --data "$t/a.txt"

@@ -112,7 +112,7 @@ static void every_shape_and_pooling(void **state)
     }
 }
 
-/* A span's mean, a pair of parts [u; v; |u-v|; u*v], and a part without tokens, on the model with a prompt in front. */
+/* A span's mean, a pair of parts [u; v; |u-v|; u*v], and a part without tokens, with a prompt in front. */
 static void parts_of_rows(void **state)
 {
     (void)state;
