@@ -3,12 +3,13 @@
  * Claim    (a) Every accuracy that is published for the three tasks of code changes is at or below a heuristic
  *          baseline, on the same test rows.  (b) On rows made without known
  *          shortcuts the best rule is within 5 points of chance, and nothing leaks between splits.
- * Method   --data DIR has typ.txt, ccm.txt, ltp.txt and siblings/ (other probes of the same form).  For each set: the
- *          task's rules, the length of the text, a bag of words, the memory of training rows with the same change,
- *          message, method or lines (fitted on training rows without the row itself), and an encoder of random
- *          weights, read at the mask, as a pair or as a mean.  Information is conditional (probe/beyond.h): the rules and the
- *          length first, then the words beyond them, then the random encoder beyond both.  The same for rows of
- *          vernier data make, one set for each seed, from --changes FILE,... or synthetic changes.
+ * Method   --data DIR has typ.txt, ccm.txt, ltp.txt and siblings/ (other probes of the same form). For each set:
+ *          the task's rules, the length of the text, a bag of words, the memory of training rows with the same
+ *          change, message, method or lines (fitted on training rows without the row itself), and an encoder of
+ *          random weights, read at the mask, as a pair or as a mean. Information is conditional (probe/beyond.h):
+ *          the rules and the length first, then the words beyond them, then the random encoder beyond both. The
+ *          same for rows of vernier data make, one set for each seed, from --changes FILE,... or synthetic
+ *          changes.
  * Expect   (a) rules 100, 87 and 87.5 % against at most 97.5, 72 and 84 %.  (b) By construction of the rows, up to
  *          properties that were not balanced.
  * Cost     smoke seconds, quick some minutes, paper half an hour (estimated)
@@ -17,7 +18,8 @@
  * Rows of typ need whole methods, which diffs seldom have: they are synthetic in any case.
  *
  * What it does not show: that a published encoder uses a shortcut.  A rule above a probe shows that the number needs
- * no code to be reached, not how the probe reached it.  The margin of 5 points is what 200 test rows resolve at best. */
+ * no code to be reached, not how the probe reached it.  The margin of 5 points is what 200 test rows resolve at
+ * best. */
 #include <glob.h>
 #include <math.h>
 #include <string.h>
@@ -181,7 +183,8 @@ static Status make_rows(Probing *lab, Run *r, const Set *s)
     size_t n;
     o.study = s->published;
     o.balance &= !o.study;
-    for (const char *rest = run_text(r, "changes"); !s->published && s->task != TASK_TYP && str_next(&rest, ",", &word, &n);)
+    for (const char *rest = run_text(r, "changes");
+         !s->published && s->task != TASK_TYP && str_next(&rest, ",", &word, &n);)
         if (n && o.n_from < MOST_FILES) from[o.n_from++] = str_copy(&lab->arena, word, n);
     if (o.n_from) o.from = from, o.generated = 0, o.fragments = true;
     return make_probe(&lab->set, &lab->arena, &o, &stats);

@@ -1,8 +1,8 @@
 /* probes/ltp: line type prediction.
  *
  * Claim    The frozen features of an encoder have information on whether a line with a hidden tag was added or
- *          removed beyond the rules that know no code and a bag of words, and more than those of the same encoder randomly
- *          initialised.
+ *          removed beyond the rules that know no code and a bag of words, and more than those of the same encoder
+ *          randomly initialised.
  * Method   probes/probing.h.  Synthetic rows: the tag of a file's name is never hidden, and position and neighbouring
  *          tags are balanced over the labels.  Words may not be: a replaced line resembles the one that replaces it.
  *          <mask> is the model's own mask where it has one.
