@@ -28,7 +28,7 @@ int probing_arms(const Probing *lab)
 size_t outcome_size(const Probing *lab)
 {
     size_t size = sizeof(Outcome) + sizeof(int32_t) * PROTOCOLS * (size_t)lab->layers * (size_t)lab->set.n;
-    return (size + 7) / 8 * 8;
+    return (size + 7) / 8 * 8 + sizeof(double) * (size_t)lab->set.size[SPLIT_TEST];
 }
 
 Outcome *outcome_of(Outcomes o, Kind kind, int seed)
@@ -52,7 +52,19 @@ Protocol probing_leading(const Probing *lab)
     return lab->wanted[CORRECT] ? CORRECT : COMPAT;
 }
 
+static double *gains(const Probing *lab, Outcome *o)
+{
+    return (double *)(void *)((char *)o + outcome_size(lab)) - lab->set.size[SPLIT_TEST];
+}
+
+const double *gains_of(Outcomes o, Kind kind, int seed)
+{
+    return gains(o.lab, outcome_of(o, kind, seed));
+}
+
 /* ---- probes ---- */
+
+static const char *const PROTOCOL_NAME[PROTOCOLS] = {"correct", "first-token", "karmakar-compat"};
 
 typedef struct {
     Run *r;
@@ -69,9 +81,14 @@ static bool each(int64_t done, void *user)
     return !run_stopped();
 }
 
-static FeaturePooling pooling(const Run *r, Protocol how)
+/* The features of all texts: under the other protocols the first token's. */
+Status probing_features(Features *f, const Probing *lab, Arena *run, Arena *step, Model *m, Hooks *hooks,
+                        Protocol how, bool (*told)(int64_t, void *), void *user)
 {
-    return how == COMPAT ? FEATURE_FIRST : feature_pooling(run_text(r, "pooling"));
+    const TokenSpan *const *part = lab->part;
+    bool own = how == CORRECT;
+    return features_of_parts(f, run, step, m, hooks, &lab->examples[how], own ? lab->pooling : FEATURE_FIRST,
+                             own ? part[0] : NULL, own ? part[1] : NULL, told, user);
 }
 
 static const Classifier *classifier(const Run *r, Protocol how)
@@ -109,6 +126,31 @@ static Status probe_layers(Outcome *out, const Arm *arm, Protocol how, const Ten
     return OK;
 }
 
+/* Measures each layer's bits beyond the rules and the words; the layer with the least validation loss is the one. */
+static Status measure_beyond(Outcome *out, const Arm *arm, const Tensor *layer)
+{
+    const Probing *lab = arm->lab;
+    Arena scratch = arena_open(0);
+    double least = INFINITY;
+    for (int l = 0; l < lab->layers; l++) {
+        if (run_stopped()) return run_interrupted();
+        ArenaMark mark = arena_mark(&scratch);
+        Beyond b;
+        TRY(beyond_fit(&b, &scratch, &lab->known.words.logit, layer[l], &lab->set, false));
+        out->beyond[l] = b.gain;
+        run_progress(arm->r, "beyond the baselines", l + 1, lab->layers, (double)NAN);
+        if (b.valid < least) {
+            double *to = gains(lab, out);
+            least = b.valid, out->deepest = l;
+            for (int64_t i = 0; i < lab->set.n; i++)
+                if (lab->set.example[i].split == SPLIT_TEST) *to++ = b.row[i];
+        }
+        arena_drop(&scratch, mark);
+    }
+    arena_close(&scratch);
+    return OK;
+}
+
 /* ---- at the chosen layer ---- */
 
 /* Writes the test rows that are harder with the features than without (negative PVI) to a CSV file. */
@@ -128,7 +170,7 @@ static Status list_negatives(const Arm *arm, const Usable *u, const int32_t *pre
         const Example *e = &d->example[row];
         int64_t replaced = 0;
         size_t len;
-        writer_print(&w, "%d,", row + 1);
+        writer_print(&w, "%lld,", (long long)(arm->lab->line ? arm->lab->line[row] : row + 1));
         writer_csv(&w, d->label[e->label]);
         writer_print(&w, ",");
         writer_csv(&w, d->label[predicted[row]]);
@@ -199,14 +241,14 @@ Status probing_arm(Run *r, int i, void *result, void *user)
     for (Protocol how = CORRECT; how < PROTOCOLS; how++) {
         if (!lab->wanted[how]) continue;
         Features f;
-        TRY(features_extract(&f, &run, &step, m, hooks, &lab->examples[how], pooling(r, how), each, &arm));
+        TRY(probing_features(&f, lab, &run, &step, m, hooks, how, each, &arm));
         if (arm.kind == SUBJECT && run_flag(r, "export"))
-            TRY(features_export(&f,
-                                run_path(r, "features/%s-seed%llu", how == CORRECT ? "correct" : "karmakar-compat",
-                                         (unsigned long long)arm.seed)));
+            TRY(features_export(
+                &f, run_path(r, "features/%s-seed%llu", PROTOCOL_NAME[how], (unsigned long long)arm.seed)));
         const Tensor *layer = f.layers ? f.layer : f.decoder;
         CHECK((f.layers ? f.layers : f.decoder_layers) == lab->layers, "features of another number of layers");
         TRY(probe_layers(out, &arm, how, layer));
+        if (how == probing_leading(lab)) TRY(measure_beyond(out, &arm, layer));
         if (how == probing_leading(lab)) TRY(control(out, &arm, classifier(r, how), layer[out->curve[how].best]));
     }
     arena_close(&step);

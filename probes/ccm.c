@@ -1,7 +1,8 @@
 /* probes/ccm: code change match.
  *
- * Claim    A linear classifier on frozen features of an encoder predicts whether a commit message belongs to a change
- *          better than the words that both share, a bag of words, and the same encoder randomly initialised.
+ * Claim    The frozen features of an encoder have information on whether a commit message belongs to a change
+ *          beyond the rules that know no code and a bag of words, and more than those of the same encoder randomly
+ *          initialised.
  * Method   probes/probing.h.  Synthetic rows: a wrong message is another change's, about as long, with as many words
  *          in common; changes and messages have both labels equally often.
  * Expect   On the published rows the overlap of words decides four of five, more than any probe that was published.
@@ -18,8 +19,8 @@ static const Experiment CCM = {
     PROBING,
     .name = "ccm",
     .title = "Code change match from frozen features",
-    .claim = "A classifier on the encoder's features predicts whether a message belongs to a change better than the "
-             "words that both share, a bag of words, and the same encoder randomly initialised.",
+    .claim = "The encoder's features have information on whether a commit message belongs to a change "
+             "beyond the rules and a bag of words, and more than those of the same encoder, randomly initialised.",
     .source = "Liu et al. (SANER 2024); Hewitt and Liang (EMNLP 2019)",
     .run = run};
 REGISTER(experiment, CCM)

@@ -36,9 +36,10 @@ Interval layer_interval(Outcomes o, Kind kind, Protocol how, int layer)
 
 /* ---- by layer ---- */
 
-static const char *published(const Probing *lab, Kind kind)
+static const char *beside(Arena *a, const Probing *lab, Kind kind, Protocol how)
 {
-    return kind == RANDOM ? "random, published" : lab->model ? "model, published" : "pretrained, published";
+    const char *name = kind == RANDOM ? "random" : kind_name(lab, kind);
+    return str_print(a, "%s, %s", name, how == FIRST_TOKEN ? "first token" : "published");
 }
 
 /* The mean test accuracy by layer as a series, with intervals for the leading protocol. */
@@ -56,7 +57,7 @@ static Series curve(Run *r, Outcomes o, Kind kind, Protocol how)
     }
     Series s = {.x = x, .y = mean, .label = kind_name(o.lab, kind), .colour = (int)kind + 1, .marked = true};
     if (leading) s.lo = lo, s.hi = hi;
-    if (!leading) s.dashed = true, s.label = published(o.lab, kind);
+    if (!leading) s.dashed = true, s.label = beside(a, o.lab, kind, how);
     return s;
 }
 
@@ -100,7 +101,7 @@ typedef struct {
 } Bar;
 
 /* The test accuracies of the baselines and of the encoders at their chosen layers, with intervals. */
-static int bars(Bar *out, Outcomes o)
+static int bars(Bar *out, Arena *a, Outcomes o)
 {
     const Probing *lab = o.lab;
     int n = 0;
@@ -112,7 +113,7 @@ static int bars(Bar *out, Outcomes o)
     for (Protocol how = CORRECT; how < PROTOCOLS; how++)
         for (Kind kind = KINDS; lab->wanted[how] && kind-- > 0;) {
             const char *name = kind_name(lab, kind);
-            if (how != probing_leading(lab)) name = published(lab, kind);
+            if (how != probing_leading(lab)) name = beside(a, lab, kind, how);
             out[n++] = (Bar){name, layer_mean(o, kind, how, -1), layer_interval(o, kind, how, -1)};
         }
     return n;
@@ -123,7 +124,7 @@ static Status draw_floors(Run *r, Outcomes o)
 {
     Arena *a = run_arena(r);
     Bar bar[MOST_FLOORS + PROTOCOLS * KINDS];
-    int n = bars(bar, o);
+    int n = bars(bar, a, o);
     Tensor y = tensor_new(a, F64, SHAPE(n)), lo = tensor_new(a, F64, SHAPE(n)), hi = tensor_new(a, F64, SHAPE(n));
     const char **label = NEW(a, const char *, n);
     for (int k = 0; k < n; k++) {

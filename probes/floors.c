@@ -8,6 +8,8 @@
 #include "probe/probe.h"
 #include "tasks/cmg.h"
 
+enum { BAG_COLUMNS = 2000 };
+
 static void add(ProbeFloor *f, const Dataset *d, const char *name, bool rule, int32_t *guess)
 {
     *f = (ProbeFloor){.name = name, .rule = rule, .guess = guess};
@@ -16,7 +18,6 @@ static void add(ProbeFloor *f, const Dataset *d, const char *name, bool rule, in
 
 Status probe_floors(ProbeFloor out[MOST_FLOORS], int *n, Arena *a, Arena *names, const Dataset *d, ProbeTask task)
 {
-    enum { COLUMNS = 2000 };
     *n = 0;
     for (const Rule *rule = RULES; rule->name; rule++) {
         if (rule->task != TASKS && rule->task != task) continue;
@@ -27,9 +28,25 @@ Status probe_floors(ProbeFloor out[MOST_FLOORS], int *n, Arena *a, Arena *names,
         add(&out[(*n)++], d, own ? str_print(names, "%s rule", rule->name) : rule->name, own, guess);
     }
     ProbeResult bag;
-    TRY(probe_fit(&bag, a, probe_bag(a, d, NULL, COLUMNS), d, NULL, NULL));
+    TRY(probe_fit(&bag, a, probe_bag(a, d, NULL, BAG_COLUMNS), d, NULL, NULL));
     add(&out[(*n)++], d, "bag of words", false, bag.predicted);
     return OK;
+}
+
+/* Each rule's guess as a column for each label. */
+static Tensor guesses(Arena *a, const Dataset *d, const ProbeFloor *floor, int floors)
+{
+    int64_t c = d->n_labels, columns = c * floors;
+    Tensor x = tensor_zero(a, F64, SHAPE(d->n, columns));
+    for (int k = 0; k < floors; k++)
+        for (int64_t i = 0; floor[k].rule && i < d->n; i++) tensor_set(x, i * columns + k * c + floor[k].guess[i], 1);
+    return x;
+}
+
+Status probe_known(ProbeKnown *out, Arena *a, const Dataset *d, const ProbeFloor *floor, int floors)
+{
+    TRY(beyond_fit(&out->rules, a, NULL, guesses(a, d, floor, floors), d, true));
+    return beyond_fit(&out->words, a, &out->rules.logit, probe_bag(a, d, NULL, BAG_COLUMNS), d, true);
 }
 
 const ProbeFloor *probe_best_rule(const ProbeFloor *floor, int n)

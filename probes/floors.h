@@ -6,6 +6,7 @@
 #include "change/change.h"
 #include "metric/messages.h"
 #include "num/stats.h"
+#include "probe/beyond.h"
 #include "probe/rules.h"
 
 enum { MOST_FLOORS = 6 };
@@ -18,6 +19,13 @@ typedef struct {
 
 /* The majority first, the bag of words last; names on an arena of their own, which a report outlives. */
 Status probe_floors(ProbeFloor out[MOST_FLOORS], int *n, Arena *, Arena *names, const Dataset *, ProbeTask);
+/* Bits of the label that the rules give, and the words beyond them; `words` has the logits of both, beyond which an
+ * encoder's features are measured (probe/beyond.h). */
+typedef struct {
+    Beyond rules, words;
+} ProbeKnown;
+Status probe_known(ProbeKnown *, Arena *, const Dataset *, const ProbeFloor *, int floors);
+
 /* By validation accuracy; the majority where a task has no rule. */
 const ProbeFloor *probe_best_rule(const ProbeFloor *, int n);
 

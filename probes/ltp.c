@@ -1,8 +1,8 @@
 /* probes/ltp: line type prediction.
  *
- * Claim    A linear classifier on frozen features of an encoder predicts whether a line whose tag is hidden was added
- *          or removed better than its position among the other tags, a bag of words, and the same encoder randomly
- *          initialised.
+ * Claim    The frozen features of an encoder have information on whether a line with a hidden tag was added or
+ *          removed beyond the rules that know no code and a bag of words, and more than those of the same encoder
+ *          randomly initialised.
  * Method   probes/probing.h.  Synthetic rows: the tag of a file's name is never hidden, and position and neighbouring
  *          tags are balanced over the labels.  Words may not be: a replaced line resembles the one that replaces it.
  *          <mask> is the model's own mask where it has one.
@@ -20,9 +20,8 @@ static const Experiment LTP = {
     PROBING,
     .name = "ltp",
     .title = "Line type prediction from frozen features",
-    .claim = "A classifier on the encoder's features predicts whether a line with a hidden tag was added or removed "
-             "better than its position among the other tags, a bag of words, and the same encoder randomly "
-             "initialised.",
+    .claim = "The encoder's features have information on whether a line whose tag is hidden was added or removed "
+             "beyond the rules and a bag of words, and more than those of the same encoder, randomly initialised.",
     .source = "Liu et al. (SANER 2024); Hewitt and Liang (EMNLP 2019)",
     .run = run};
 REGISTER(experiment, LTP)

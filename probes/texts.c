@@ -49,6 +49,10 @@ static Status invent(Probing *lab, Run *r)
 static Status read_rows(Probing *lab, Run *r)
 {
     const char *path = run_text(r, "data");
+    if (lab->task == TASKS) return table_rows(lab, r);
+    if (*run_text(r, "text-column") || *run_text(r, "label-column"))
+        return err_fail(E_CONFIG, "--text-column and --label-column are for --task own; %s has rows of its own form",
+                        TASK_NAMES[lab->task]);
     if (!*path) return invent(lab, r);
     TRY(run_input(r, path));
     TRY(dataset_read(&lab->set, &lab->arena, path));
@@ -70,8 +74,9 @@ static Status train_tokenizer(Probing *lab, const Run *r)
     }
     Bpe *bpe;
     TRY(bpe_train(&bpe, a,
-                  &(BpeTrain){.size = run_int(r, "vocab"), .special = lab->task == TASK_TYP ? NULL : MARKS_TOO}, text,
-                  n));
+                  &(BpeTrain){.size = run_int(r, "vocab"),
+                              .special = lab->task == TASK_TYP || lab->task == TASKS ? NULL : MARKS_TOO},
+                  text, n));
     lab->tokenizer = tokenizer_of(bpe);
     BpeSpecials special = bpe_specials(bpe);
     Config c = {0};
@@ -143,6 +148,77 @@ static Status open_encoder_text(Probing *lab, Run *r)
                : err_fail(E_MISMATCH, "%s: has positions for %lld tokens", lab->model, (long long)lab->room);
 }
 
+/* ---- parts of the rows ---- */
+
+/* The settings in words and values, by the task where they are left to it. */
+static Status choose_features(Probing *lab, Run *r, bool *marked, bool *pair)
+{
+    const char *pooling = run_text(r, "pooling"), *features = run_text(r, "features");
+    const char *task = lab->task == TASKS ? "this table" : TASK_NAMES[lab->task];
+    bool own = !strcmp(pooling, "auto"), pairs = lab->task == TASK_CCM || lab->second;
+    bool spans = lab->task == TASK_LTP || lab->spans;
+    *pair = !strcmp(features, "auto") ? pairs : *features == 'p';
+    *marked = own ? spans : !strcmp(pooling, "mask") || !strcmp(pooling, "span");
+    if (*pair && !pairs)
+        return err_fail(E_CONFIG, "--features pair: a row of %s is one text; expected --task ccm or --pair-column",
+                        task);
+    if (*marked && !spans)
+        return err_fail(E_CONFIG, "--pooling %s: the rows of %s have no span; expected --task ltp or --span-column",
+                        pooling, task);
+    lab->pooling = own || *marked ? FEATURE_MEAN : feature_pooling(pooling);
+    lab->reads = *marked && lab->spans ? "mean over the span"
+                 : *marked             ? "state at the <mask>"
+                                       : str_print(run_arena(r), "%s over tokens, %s", FEATURE_POOLING[lab->pooling],
+                                       *pair ? "pair features [u; v; |u-v|; u*v]" : "single features");
+    return OK;
+}
+
+/* The bytes of a row's part: the message (0) and the change (1), or the mask. */
+static void part_bytes(const Probing *lab, const Example *e, int part, size_t *from, size_t *to)
+{
+    const char *mask = lab->task == TASK_LTP ? strstr(e->text, MARK_TEXT[MARK_MASK]) : NULL;
+    size_t message = e->len;
+    *from = 0, *to = 0;
+    if (lab->second || lab->spans) {
+        ByteSpan s = lab->bytes[part][e - lab->set.example];
+        *from = s.from, *to = s.to;
+    } else if (lab->task == TASK_CCM) {
+        Segment *s;
+        Arena scratch = arena_open(0);
+        text_segments(&s, &scratch, e->text, e->len, &message);
+        arena_close(&scratch);
+        *from = part ? message : 0, *to = part ? e->len : message;
+    } else if (mask) {
+        *from = (size_t)(mask - e->text), *to = *from + strlen(MARK_TEXT[MARK_MASK]);
+    }
+}
+
+/* The tokens that stand for some of the bytes. */
+static TokenSpan tokens_of(const BpeText *t, size_t from, size_t to)
+{
+    TokenSpan s = {0, 0};
+    for (int64_t i = 0; i < t->n; i++) {
+        if (t->begin[i] < 0 || t->end[i] <= (int64_t)from || t->begin[i] >= (int64_t)to) continue;
+        if (s.to == 0) s.from = (int32_t)i;
+        s.to = (int32_t)i + 1;
+    }
+    return s;
+}
+
+/* A text whose mask is not among the first tokens loses its beginning, so that the mask is read. */
+static BpeText around_mask(const Probing *lab, Arena *a, const Example *e, const BpeText *t)
+{
+    size_t from, to;
+    part_bytes(lab, e, 0, &from, &to);
+    TokenSpan mask = tokens_of(t, from, to);
+    int64_t first = mask.from - lab->most / 2;
+    if ((lab->task != TASK_LTP && !lab->spans) || mask.from < lab->most * 3 / 4 || first < 1) return *t;
+    BpeText out = text_new(a, t->n - first);
+    text_put(&out, 0, t, first, t->n - first);
+    out.n = t->n - first;
+    return out;
+}
+
 /* ---- tokens ---- */
 
 static int32_t unknown_piece(const Tokenizer *t)
@@ -180,16 +256,30 @@ static bool is_cut(const BpeText *framed, const BpeText *text)
     return text->n > 0 && end < text->end[text->n - 1];
 }
 
+/* Two texts apart, with the bytes that they have in the row. */
+static void encode_pair(BpeText *t, BpeText *u, Probing *lab, int64_t row)
+{
+    Bytes a = table_part(lab, row, 0), b = table_part(lab, row, 1);
+    *t = tokenizer_encode(&lab->tokenizer, &lab->arena, a.text, a.len, false);
+    *u = tokenizer_encode(&lab->tokenizer, &lab->arena, b.text, b.len, false);
+    int64_t from = (int64_t)lab->bytes[1][row].from;
+    for (int64_t i = 0; i < u->n; i++) u->begin[i] += from, u->end[i] += from;
+}
+
 /* Tags are the tokenizer's own tokens where it has them: <mask> of a model that has one, <add>, <del> of ours. */
 static Status encode_row(BpeText *out, Probing *lab, const Run *r, Protocol how, int64_t row)
 {
     const Example *e = &lab->set.example[row];
     Arena *a = &lab->arena;
-    BpeText t = tokenizer_encode(&lab->tokenizer, a, e->text, e->len, lab->task != TASK_TYP);
+    BpeText t = tokenizer_encode(&lab->tokenizer, a, e->text, e->len, lab->task != TASK_TYP && lab->task != TASKS),
+            u = {0};
+    if (lab->second && how != COMPAT) encode_pair(&t, &u, lab, row);
+    if (how != COMPAT) t = around_mask(lab, a, e, &t);
     if (how == COMPAT)
         *out = compat_frame(lab, a, &t);
     else
-        TRY(tokenizer_wrap(out, &lab->tokenizer, a, &t, NULL, run_text(r, "language"), (Limit){.most = lab->most}));
+        TRY(tokenizer_wrap(out, &lab->tokenizer, a, &t, lab->second ? &u : NULL, run_text(r, "language"),
+                           (Limit){.most = lab->most}));
     lab->cut += how == probing_leading(lab) && is_cut(out, &t);
     if (out->n < 1) return err_fail(E_FORMAT, "%s:%lld: the text has no tokens", lab->set.name, (long long)row + 1);
     for (int64_t i = 0; i < out->n; i++)
@@ -203,9 +293,20 @@ static Status encode_row(BpeText *out, Probing *lab, const Run *r, Protocol how,
 Status probing_texts(Probing *lab, Run *r)
 {
     TRY(read_rows(lab, r));
+    return probing_encode(lab, r);
+}
+
+Status probing_encode(Probing *lab, Run *r)
+{
     TRY(open_encoder_text(lab, r));
+    bool marked, pair;
+    TRY(choose_features(lab, r, &marked, &pair));
     int64_t n = lab->set.n;
+    TokenSpan *part[2] = {NEW(&lab->arena, TokenSpan, n), NEW(&lab->arena, TokenSpan, n)};
+    if (marked || pair) lab->part[0] = part[0];
+    if (pair) lab->part[1] = part[1];
     for (Protocol how = CORRECT; how < PROTOCOLS; how++) {
+        if (how == FIRST_TOKEN) continue;           /* the texts of "correct" */
         bool train = how == CORRECT && !lab->model; /* pretraining reads the correct frame in any case */
         if (!lab->wanted[how] && !train) continue;
         const int32_t **ids = NEW(&lab->arena, const int32_t *, n), **some = NEW(&lab->arena, const int32_t *, n);
@@ -215,9 +316,16 @@ Status probing_texts(Probing *lab, Run *r)
             BpeText t;
             TRY(encode_row(&t, lab, r, how, i));
             ids[i] = t.id, len[i] = (int32_t)t.n;
+            for (int k = 0; how == CORRECT && k < 1 + pair; k++) {
+                size_t from, to;
+                part_bytes(lab, &lab->set.example[i], k, &from, &to);
+                part[k][i] = tokens_of(&t, from, to);
+                lab->partless += lab->part[k] && part[k][i].to == 0;
+            }
             if (lab->set.example[i].split == SPLIT_TRAIN) some[trained] = t.id, some_len[trained++] = (int32_t)t.n;
         }
         lab->examples[how] = (Examples){.n = n, .ids = ids, .len = len};
+        if (how == CORRECT) lab->examples[FIRST_TOKEN] = lab->examples[how];
         if (train) lab->training = (Examples){.n = trained, .ids = some, .len = some_len};
     }
     return OK;

@@ -1,7 +1,8 @@
 /* probes/typ: invalid type detection.
  *
- * Claim    A linear classifier on frozen features of an encoder distinguishes methods with invalid types from intact
- *          ones better than a lookup of misspellings, a bag of words, and the same encoder randomly initialised.
+ * Claim    The frozen features of an encoder have information on whether a method has invalid types
+ *          beyond the rules that know no code and a bag of words, and more than those of the same encoder randomly
+ *          initialised.
  * Method   probes/probing.h.  Synthetic rows: two variables of different sorts have exchanged their types, so that
  *          every word stays; --recipe study misspells them as published, and then the words reveal the label.
  * Expect   On rows with misspellings no probe can be above the lookup, which is correct on all of them.  On exchanged
@@ -19,9 +20,8 @@ static const Experiment TYP = {
     PROBING,
     .name = "typ",
     .title = "Invalid type detection from frozen features",
-    .claim =
-        "A classifier on the encoder's features distinguishes methods with invalid types from intact ones better "
-        "than a lookup of misspellings, a bag of words, and the same encoder randomly initialised.",
+    .claim = "The encoder's features have information on whether a method has invalid types "
+             "beyond the rules and a bag of words, and more than those of the same encoder, randomly initialised.",
     .source = "Karmakar and Robbes (ASE 2021); Hewitt and Liang (EMNLP 2019)",
     .run = run};
 REGISTER(experiment, TYP)

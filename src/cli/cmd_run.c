@@ -112,10 +112,20 @@ static Status check_toy(const Args *a)
     return launch_check(a, list);
 }
 
+/* Columns are named, so the data are a table of the user's own. */
+static bool table_given(const Args *a)
+{
+    const KeyValue *set;
+    bool given = false;
+    for (int n = args_settings(a, &set); n-- > 0;)
+        given |= !strcmp(set[n].key, "text-column") || !strcmp(set[n].key, "label-column");
+    return given;
+}
+
 static Status chosen_task(const Experiment ***out, const Args *a)
 {
     Arena *arena = args_arena(a);
-    const char *task = args_text(a, "task", NULL);
+    const char *task = args_text(a, "task", table_given(a) ? "own" : NULL);
     *out = NEW(arena, const Experiment *, experiment_end() - experiment_begin() + 1);
     if (!task)
         return err_fail(E_CONFIG, "--task NAME is missing; 'vernier list' names the experiments of the group probes");

@@ -3,6 +3,7 @@
 #include "probe/compare.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/rng.h"
 #include "base/str.h"
@@ -55,34 +56,63 @@ Comparison compare_seeds(const int32_t *const *a, const int32_t *const *b, int s
 typedef struct {
     int seeds;
     int64_t n;
-    bool *right; /* (seeds,n) */
+    double *value; /* (seeds,n) */
     uint64_t stream;
     uint64_t *drawn; /* seeds so far, over all draws */
 } Answers;
 
-static double mean_right(const int64_t *index, int64_t n, void *user)
+static double mean_drawn(const int64_t *index, int64_t n, void *user)
 {
     const Answers *x = user;
     double sum = 0;
     for (int s = 0; s < x->seeds; s++) {
-        const bool *right = x->right + rng_below(x->stream, (*x->drawn)++, x->seeds) * x->n;
-        for (int64_t i = 0; i < n; i++) sum += right[index[i]];
+        const double *value = x->value + rng_below(x->stream, (*x->drawn)++, x->seeds) * x->n;
+        for (int64_t i = 0; i < n; i++) sum += value[index[i]];
     }
     return sum / (double)n / x->seeds;
+}
+
+Interval compare_mean_interval(const double *const *value, int seeds, int64_t n, int draws, uint64_t stream)
+{
+    Arena scratch = arena_open(0);
+    uint64_t drawn = 0;
+    Answers x = {seeds, n, NEW(&scratch, double, seeds *n + 1), rng_stream(stream, "seeds"), &drawn};
+    for (int k = 0; k < seeds; k++) memcpy(x.value + k * n, value[k], sizeof *x.value * (size_t)n);
+    Interval r = stats_bootstrap(n, mean_drawn, &x, draws, rng_stream(stream, "rows"));
+    arena_close(&scratch);
+    return r;
 }
 
 Interval compare_interval(const int32_t *const *predicted, int seeds, const Dataset *d, const int32_t *label, Split s,
                           int draws, uint64_t stream)
 {
     Arena scratch = arena_open(0);
-    uint64_t drawn = 0;
-    Answers x = {seeds, d->size[s], NEW(&scratch, bool, seeds * d->size[s] + 1), rng_stream(stream, "seeds"), &drawn};
-    for (int k = 0; k < seeds; k++)
+    const double **value = NEW(&scratch, const double *, seeds);
+    for (int k = 0; k < seeds; k++) {
+        double *right = NEW(&scratch, double, d->size[s] + 1);
+        value[k] = right;
         for (int64_t i = 0, at = 0; i < d->n; i++)
-            if (d->example[i].split == s) x.right[k * x.n + at++] = predicted[k][i] == truth(d, label, i);
-    Interval r = stats_bootstrap(x.n, mean_right, &x, draws, rng_stream(stream, "rows"));
+            if (d->example[i].split == s) right[at++] = predicted[k][i] == truth(d, label, i);
+    }
+    Interval r = compare_mean_interval(value, seeds, d->size[s], draws, stream);
     arena_close(&scratch);
     return r;
+}
+
+Dataset compare_among(Arena *a, const Dataset *d, const bool *keep)
+{
+    Dataset part = *d;
+    part.example = NEW(a, Example, d->n);
+    part.size[SPLIT_TEST] = 0;
+    for (int64_t i = 0; i < d->n; i++) {
+        part.example[i] = d->example[i];
+        if (d->example[i].split != SPLIT_TEST) continue;
+        if (keep[i])
+            part.size[SPLIT_TEST]++;
+        else
+            part.example[i].split = SPLITS;
+    }
+    return part;
 }
 
 const char *compare_sentence(Arena *a, const Comparison *c, const char *rule, double alpha)

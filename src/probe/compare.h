@@ -28,6 +28,12 @@ Comparison compare_seeds(const int32_t *const *a, const int32_t *const *b, int s
 Interval compare_interval(const int32_t *const *predicted, int seeds, const Dataset *, const int32_t *label, Split,
                           int draws, uint64_t stream);
 
+/* 95 % of the mean of `seeds` values of each of n rows, drawn in the same way. */
+Interval compare_mean_interval(const double *const *value, int seeds, int64_t n, int draws, uint64_t stream);
+
+/* The same set with the test rows alone that are kept (N); the others are in no split. */
+Dataset compare_among(Arena *, const Dataset *, const bool *keep);
+
 /* "above the word-overlap rule (84.0 % against 81.5 %, p = 0.03)", "not above the ..." where p >= alpha, "below the
  * ..." where the difference is as certain the other way; on the arena. */
 const char *compare_sentence(Arena *, const Comparison *, const char *rule, double alpha);

@@ -22,6 +22,10 @@ typedef enum {
 extern const char *const FEATURE_POOLING[FEATURE_POOLINGS + 1]; /* their names; ends with NULL */
 FeaturePooling feature_pooling(const char *name);               /* the mean for an unknown name */
 
+typedef struct {
+    int32_t from, to; /* the tokens [from,to) of a row; none: its features are 0 */
+} TokenSpan;
+
 typedef struct {        /* a part that the model lacks, or that did not run, has 0 layers */
     int layers;         /* the encoder's layers + 1 */
     Tensor *layer;      /* layers tensors (N,C), F32, rows in the order of the examples */
@@ -34,6 +38,12 @@ typedef struct {        /* a part that the model lacks, or that did not run, has
  * `each`, when not NULL, gets the number of examples done and may stop the work by returning false: E_INTERRUPT. */
 Status features_extract(Features *out, Arena *run, Arena *step, Model *, Hooks *, const Examples *, FeaturePooling,
                         bool (*each)(int64_t done, void *user), void *user);
+
+/* The same over parts of the rows' tokens: (N) spans, such as that of a mask, or NULL: all tokens.  With `b` features
+ * are those of a pair, (N,4C): [u; v; |u-v|; u*v] of the pooled parts u of `a` and v of `b` (Conneau et al., EMNLP
+ * 2017), without which a linear classifier cannot compare u with v.  Examples have ids alone. */
+Status features_of_parts(Features *out, Arena *run, Arena *step, Model *, Hooks *, const Examples *, FeaturePooling,
+                         const TokenSpan *a, const TokenSpan *b, bool (*each)(int64_t done, void *user), void *user);
 
 /* Writes DIR/encoder-00.npy, ... and DIR/decoder-00.npy, ...: NumPy arrays (N,C) of float32. */
 Status features_export(const Features *, const char *dir);

@@ -219,6 +219,12 @@ static Status search(ProbeResult *best, Arena *scratch, Problem *q, Tensor vt, T
     return OK;
 }
 
+static void weigh_columns(Tensor x, const double *scale)
+{
+    double *v = x.data;
+    for (int64_t i = 0, n = tensor_count(x); scale && i < n; i++) v[i] *= scale[i % x.dim[1]];
+}
+
 /* Fits a logistic regression for each penalty, and keeps the one that is best on validation. */
 Status probe_fit(ProbeResult *out, Arena *a, Tensor features, const Dataset *d, const int32_t *label,
                  const ProbeConfig *config)
@@ -232,11 +238,13 @@ Status probe_fit(ProbeResult *out, Arena *a, Tensor features, const Dataset *d, 
     ProbeConfig how = with_defaults(config);
     Status s = classifier_prepare(&r, &x, &label, a, &scratch, features, d);
     if (!s) {
+        weigh_columns(x, how.scale);
         r.weight = tensor_zero(a, F64, SHAPE(d->n_labels, features.dim[1]));
         r.bias = tensor_zero(a, F64, SHAPE(d->n_labels));
         s = set_up(&q, &svd, &scratch, x, d, label);
     }
     if (!s) s = search(&r, &scratch, &q, svd.vt, x, d, label, &how);
+    if (!s) weigh_columns(r.weight, how.scale);
     if (!s) classifier_measure(&r, a, d, label);
     arena_close(&scratch);
     if (s) arena_drop(a, mark);

@@ -29,7 +29,8 @@ typedef struct {
     double tolerance; /* of the norm of the scaled gradient; 0: the objective comes within 1e-6 of its least value */
     int hidden;       /* units of the multi-layer perceptron; 0: 32 */
     uint64_t seed;    /* of the starting weights and the order of rows */
-    bool by_loss;     /* choose the penalty by validation loss, for those who read probabilities; else by accuracy */
+    const double *scale; /* (D) weights of the standardised columns, small ones are penalised more; NULL: 1 */
+    bool by_loss; /* choose the penalty by validation loss, for those who read probabilities; else by accuracy */
 } ProbeConfig;
 
 typedef struct {

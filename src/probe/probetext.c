@@ -162,3 +162,30 @@ Bytes text_subject(Arena *a, ProbeTask task, const Example *e)
     }
     return (Bytes){b.text, b.len};
 }
+
+/* The message of ccm, which stands before the change. */
+static Bytes message_of(const Example *e, Bytes subject)
+{
+    return (Bytes){(char *)(uintptr_t)e->text, e->len - subject.len};
+}
+
+void text_seen(bool *seen, ProbeTask task, const Dataset *d)
+{
+    Arena scratch = arena_open((size_t)1 << 36);
+    Table subjects = table_open(&scratch, d->n), messages = table_open(&scratch, d->n);
+    for (int pass = 0; pass < 2; pass++)
+        for (int64_t i = 0; i < d->n; i++) {
+            const Example *e = &d->example[i];
+            Bytes subject = text_subject(&scratch, task, e), message = {0};
+            bool added;
+            if (task == TASK_CCM) message = message_of(e, subject);
+            if (!pass && e->split == SPLIT_TRAIN) {
+                *table_add(&subjects, subject.text, subject.len, &added) = 1;
+                if (task == TASK_CCM) *table_add(&messages, message.text, message.len, &added) = 1;
+            }
+            if (pass)
+                seen[i] = table_get(&subjects, subject.text, subject.len, 0) ||
+                          (task == TASK_CCM && table_get(&messages, message.text, message.len, 0));
+        }
+    arena_close(&scratch);
+}

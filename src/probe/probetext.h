@@ -39,6 +39,9 @@ double word_overlap(WordSet, WordSet); /* Jaccard: shared over all; 0 when both 
 bool java_is_primitive(const char *word, size_t len);
 bool java_is_misspelling(const char *word, size_t len);
 
+/* seen[i] (N): the row's subject, or of ccm its message, is also that of a training row; true of those. */
+void text_seen(bool *seen, ProbeTask, const Dataset *);
+
 /* The subject of a row, which must not be in two splits: of typ the method without its types, of ccm the change, of
  * ltp its lines without their tags.  On the arena. */
 Bytes text_subject(Arena *, ProbeTask, const Example *);

@@ -25,6 +25,8 @@ expect 2 'not among logistic' 'an unknown classifier' --task typ --classifier fo
 expect 2 'need --model' 'an adapter without a model' --task typ --adapter "$t"
 expect 3 'none.txt' 'data that are not there' --task typ --data "$t/none.txt"
 expect 3 'none/config.json' 'a model that is not there' --task typ --model "$t/none"
+expect 2 'rows of typ have no span' 'a mask where there is none' --task typ --pooling mask
+expect 2 'row of ltp is one text' 'pair features of one text' --task ltp --features pair
 printf 'tr\tORIG\tint a ;\ntr FAULT\n' >"$t/a.txt"
 expect 3 'a.txt:2: found no tab' 'a malformed line' --task typ --data "$t/a.txt"
 rows "$t/b.txt" tr ORIG 8
@@ -68,6 +70,12 @@ for set in typ ccm ltp; do
     ! grep -vqE '^(8[1-9]|9[0-9]|100)$' "$t/lines"
     result $? '... whose lines are those of test rows'
 done
+expect 0 'pretrained, state at the <mask>: .*layer 1, first token' 'ltp is read at its mask' --task ltp \
+    --data "$t/ltp.txt"
+expect 0 'pretrained, first over tokens, single features' '... or at the first token' --task ltp --data "$t/ltp.txt" \
+    --pooling first
+expect 0 'pretrained, mean over tokens, pair features.*layer 1, first token' 'ccm is read as a pair' \
+    --task ccm --data "$t/ccm.txt"
 expect 0 'hide the tag of a file.s name' 'leakage is reported' --task ltp --data "$t/ltp.txt"
 cp "$t/run/results.json" "$t/first.json"
 expect 0 'verdict' 'the same again' --task ltp --data "$t/ltp.txt"
@@ -82,5 +90,28 @@ done
 expect 0 '' 'none unless asked for' --task typ
 [ -z "$(find "$t/run" -name '*.npy')" ]
 result $? '... so no array is there'
+
+# A table of the user's own.
+{
+    echo 'label,text,other,span'
+    i=0
+    while [ $i -lt 40 ]; do
+        i=$((i + 1))
+        printf 'yes,alpha w%d beta,alpha g%d w%d,beta\nno,delta w%d beta,omega g%d,6:8\n' $i $i $i $i $i
+    done
+} >"$t/own.csv"
+own="--data $t/own.csv --label-column label --text-column text"
+expect 0 'mean over tokens, single features: .*bag of words \(%\) 100' 'a table of texts' $own
+expect 0 'pair features .*word overlap \(%\) 100' 'a table of pairs' $own --pair-column other
+expect 0 'mean over the span: ' 'a table of spans' $own --span-column span
+expect 2 'expected --data FILE, --text-column and --label-column' 'a table without a label' --data "$t/own.csv" \
+    --text-column text
+expect 2 'pair-column or --span-column, not both' 'a pair with a span' $own --pair-column other --span-column span
+expect 2 'are for --task own' 'columns of a published form' --task typ --text-column text
+expect 3 "no column 'nope'; there are label, text, other, span" 'a column that is not there' $own --pair-column nope
+expect 3 "own.csv:[0-9]+: the span .* is not in the text" 'a span that is not there' $own --span-column other
+head -6 "$t/own.csv" >"$t/few.csv"
+expect 3 'has too few rows for three splits' 'a table of a few rows' --data "$t/few.csv" --label-column label \
+    --text-column text
 
 echo "1..$n"

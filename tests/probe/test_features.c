@@ -112,6 +112,43 @@ static void every_shape_and_pooling(void **state)
     }
 }
 
+/* A span's mean, a pair of parts [u; v; |u-v|; u*v], and a part without tokens, with a prompt in front. */
+static void parts_of_rows(void **state)
+{
+    (void)state;
+    Model *m = small_model(&run, "roberta", F32);
+    Batch x = small_batch(&run, m);
+    Examples e = examples_of(&x, false);
+    Tensor prompt = random_tensor(&run, m, "prompt", SHAPE(2, 8));
+    Hooks *hooks = adapters = hooks_new(&run);
+    hook_add(hooks, (Where){SITE_EMBED, LAYER_EMBED, PART_ENCODER}, prompt_hook, &prompt);
+    TokenSpan a[B] = {{1, 2}, {0, 2}, {0, 0}}, b[B] = {{0, 1}, {1, 2}, {0, 1}};
+    Features one, two;
+    assert_int_equal(features_of_parts(&one, &run, &step, m, hooks, &e, FEATURE_MEAN, a, NULL, NULL, NULL), OK);
+    assert_int_equal(features_of_parts(&two, &run, &step, m, hooks, &e, FEATURE_MEAN, a, b, NULL, NULL), OK);
+    assert_int_equal(two.layer[1].dim[1], 4 * 8);
+    for (int l = 0; l < one.layers; l++)
+        for (int row = 0; row < B; row++) {
+            Seen s = look(m, &x, PART_ENCODER, l - 1, row, false);
+            int64_t ahead = s.state.dim[1] - s.n;
+            for (int64_t i = 0; i < 8; i++) {
+                double u = 0, v = 0;
+                for (int k = a[row].from; k < a[row].to; k++)
+                    u += tensor_get(s.state, (ahead + k) * 8 + i) / (a[row].to - a[row].from);
+                for (int k = b[row].from; k < b[row].to; k++)
+                    v += tensor_get(s.state, (ahead + k) * 8 + i) / (b[row].to - b[row].from);
+                double want[] = {u, v, fabs(u - v), u * v}, have = tensor_get(one.layer[l], row * 8 + i);
+                EXPECT(fabs(have - u) < 2e-5, "span, layer %d, row %d: %g, expected %g", l, row, have, u);
+                for (int k = 0; k < 4; k++) {
+                    have = tensor_get(two.layer[l], (row * 4 + k) * 8 + i);
+                    EXPECT(fabs(have - want[k]) < 5e-5, "pair, layer %d, row %d, block %d: %g, expected %g", l, row,
+                           k, have, want[k]);
+                }
+            }
+        }
+    adapters = NULL;
+}
+
 /* With a method attached: prefixes lengthen the keys, a prompt lengthens the rows. */
 static void adapted_models(void **state)
 {
@@ -160,4 +197,5 @@ static void poolings_have_names(void **state)
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
-SUITE(TEST(every_shape_and_pooling), TEST(adapted_models), TEST(exports), TEST(poolings_have_names))
+SUITE(TEST(every_shape_and_pooling), TEST(parts_of_rows), TEST(adapted_models), TEST(exports),
+      TEST(poolings_have_names))
