@@ -106,10 +106,11 @@ static Status print_table(Ranking *w)
         if (!w->most_lines || !risky(w, i)) continue;
         RiskyLine *line;
         int64_t lines;
-        ArenaMark mark = arena_mark(w->of->run);
-        TRY(predictor_lines(&line, &lines, &w->of->p, w->of->run, &w->of->step, c, (int32_t)i));
-        print_lines(c, line, lines, w->most_lines);
-        arena_drop(w->of->run, mark);
+        Arena own = arena_open(0); /* not the run's, on which the hooks of the predictor grow */
+        Status s = predictor_lines(&line, &lines, &w->of->p, &own, &w->of->step, c, (int32_t)i);
+        if (!s) print_lines(c, line, lines, w->most_lines);
+        arena_close(&own);
+        TRY(s);
     }
     if (w->top && n > w->top) print_out("... and %lld more (--top 0 lists all)\n", (long long)(n - w->top));
     if (!w->labelled) return OK;

@@ -50,8 +50,9 @@ const char *part_name(Part p)
 
 Hooks *hooks_new(Arena *run)
 {
+    enum { ROOM = 32 }; /* at once, so that few hooks grow on the arena while a caller holds a mark of it */
     Hooks *h = NEW(run, Hooks, 1);
-    h->run = run;
+    *h = (Hooks){.run = run, .at = NEW(run, Hook, ROOM), .room = ROOM};
     return h;
 }
 
