@@ -1,12 +1,14 @@
 /* Small string tools.  str_nearest serves "did you mean" with the Levenshtein distance. */
 #include "base/str.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 char *str_vprint(Arena *a, const char *fmt, va_list args, size_t *len)
 {
@@ -91,6 +93,24 @@ bool str_int(const char *s, int64_t *out)
 const char *str_plural(int64_t n, const char *one, const char *many)
 {
     return n == 1 ? one : many;
+}
+
+static bool is_letter(char c)
+{
+    return isalnum((unsigned char)c) || c == '_' || c == '-' || (unsigned char)c >= 0x80;
+}
+
+const char *str_word(const char *text, const char *word)
+{
+    const size_t n = strlen(word);
+    bool capital = false;
+    for (const char *s = word; *s; s++) capital |= isupper((unsigned char)*s) != 0;
+    for (const char *at = text; *at; at++) {
+        if ((at > text && is_letter(at[-1])) || (capital ? strncmp : strncasecmp)(at, word, n)) continue;
+        const char *end = at + n + (at[n] == 's');
+        if (!is_letter(*end)) return at;
+    }
+    return NULL;
 }
 
 /* Table 3-7 of the Unicode standard: no overlong forms, no surrogates, nothing above U+10FFFF. */

@@ -262,7 +262,7 @@ Status launch_all(const Args *a, const Experiment **list, const char *otherwise,
     if (!args_given(a, "json")) print_verdicts(&t, arena);
     if (status) return status;
     if (page && t.dirs) {
-        TRY(report_runs(path, arena, t.dirs, t.dir));
+        TRY(report_runs(path, NULL, arena, t.dirs, t.dir));
         if (!args_given(a, "json")) print_out("\nreport %s\n", path);
     }
     if (t.failed)

@@ -19,6 +19,9 @@ struct Report {
     size_t most; /* bytes of the body with another figure; 0: any number */
     int headings, figures;
     bool folded, in_figures;
+    const KeyValue *term; /* (terms) */
+    int terms;
+    bool *used;
     Status status;
 };
 
@@ -31,6 +34,7 @@ static const char STYLE[] =
     "body{font:16px/1.6 system-ui,-apple-system,\"Segoe UI\",Roboto,\"Noto Sans\",\"DejaVu Sans\",sans-serif;"
     "color:var(--ink);background:#fff;margin:0 auto;padding:2.5rem 1.5rem 4rem;max-width:55rem}"
     "h1{font-size:1.9rem;line-height:1.2;letter-spacing:-.01em;margin:0;overflow-wrap:anywhere}"
+    "a.term{color:inherit;text-decoration:underline dotted;text-underline-offset:.15em}"
     "header p{color:var(--soft);margin:.4rem 0 0}header{padding-bottom:1.2rem;border-bottom:2px solid var(--ink)}"
     "h2{font-size:1.35rem;line-height:1.3;margin:3.2rem 0 .8rem}h3{font-size:1.08rem;margin:2rem 0 .4rem}"
     "main>h2:first-child{margin-top:1.6rem}p{margin:.7rem 0}a{color:var(--link)}"
@@ -125,6 +129,30 @@ static void add_text(Report *r, Buf *out, const char *text)
     add_clean(out, text_clean(&r->arena, text));
 }
 
+/* The first use of each term leads to the glossary.  Of terms at the same place the longest counts. */
+static void add_marked(Report *r, const char *text)
+{
+    text = text_clean(&r->arena, text);
+    while (*text) {
+        const char *first = NULL;
+        int which = 0;
+        for (int i = 0; i < r->terms; i++) {
+            const char *at = r->used[i] ? NULL : str_word(text, r->term[i].key);
+            const bool longer = at && at == first && strlen(r->term[i].key) > strlen(r->term[which].key);
+            if (at && (!first || at < first || longer)) first = at, which = i;
+        }
+        if (!first) break;
+        const size_t before = (size_t)(first - text), n = strlen(r->term[which].key);
+        add_clean(&r->body, str_copy(&r->arena, text, before));
+        buf_print(&r->body, "<a class=\"term\" href=\"#term%d\" title=\"%s\">", which, r->term[which].value);
+        add_clean(&r->body, str_copy(&r->arena, first, n));
+        buf_print(&r->body, "</a>");
+        r->used[which] = true;
+        text = first + n;
+    }
+    add_clean(&r->body, text);
+}
+
 /* Figures that follow one another share a row while they fit; anything else ends the row. */
 static void set_in_figures(Report *r, bool on)
 {
@@ -132,11 +160,43 @@ static void set_in_figures(Report *r, bool on)
     r->in_figures = on;
 }
 
+static void add_plain(Report *r, const char *name, const char *text)
+{
+    buf_print(&r->body, "<%s>", name);
+    add_text(r, &r->body, text);
+    buf_print(&r->body, "</%s>\n", name);
+}
+
 static void add_element(Report *r, const char *name, const char *attributes, const char *text)
 {
     buf_print(&r->body, "<%s%s>", name, attributes);
-    add_text(r, &r->body, text);
+    add_marked(r, text);
     buf_print(&r->body, "</%s>\n", name);
+}
+
+void report_terms(Report *r, const KeyValue *term)
+{
+    r->term = term;
+    for (r->terms = 0; term[r->terms].key;) r->terms++;
+    r->used = NEW(&r->arena, bool, r->terms + 1);
+}
+
+void report_glossary(Report *r, const char *heading)
+{
+    bool any = false;
+    for (int i = 0; i < r->terms; i++) any |= r->used[i];
+    if (!any) return;
+    report_heading(r, 2, heading);
+    buf_print(&r->body, "<dl>\n");
+    for (int i = 0; i < r->terms; i++) {
+        if (!r->used[i]) continue;
+        buf_print(&r->body, "<dt id=\"term%d\">", i);
+        add_text(r, &r->body, r->term[i].key);
+        buf_print(&r->body, "</dt>\n<dd>");
+        add_text(r, &r->body, r->term[i].value);
+        buf_print(&r->body, "</dd>\n");
+    }
+    buf_print(&r->body, "</dl>\n");
 }
 
 void report_heading(Report *r, int level, const char *text)
@@ -199,7 +259,7 @@ void report_verdict(Report *r, ReportVerdict v, const char *claim, const char *s
     CHECK((unsigned)v < 3, "verdict %d", (int)v);
     set_in_figures(r, false);
     buf_print(&r->body, "<div class=\"verdict %s\"><b>%s %s</b>", colour[v], sign[v], word[v]);
-    add_text(r, &r->body, claim);
+    add_marked(r, claim);
     if (sentence && *sentence) add_element(r, "span", "", sentence);
     buf_print(&r->body, "</div>\n");
 }
@@ -385,7 +445,7 @@ void report_details(Report *r, const char *summary, const char *preformatted)
 {
     set_in_figures(r, false);
     buf_print(&r->body, "<details>");
-    add_element(r, "summary", "", summary);
+    add_plain(r, "summary", summary);
     buf_print(&r->body, "<pre>");
     while (*preformatted) { /* line by line: cleaning would turn the line ends into blanks */
         size_t n = strcspn(preformatted, "\n");
@@ -402,7 +462,7 @@ void report_fold(Report *r, const char *summary)
     CHECK(!r->folded, "report_fold within report_fold");
     r->folded = true;
     buf_print(&r->body, "<details>");
-    add_element(r, "summary", "", summary);
+    add_plain(r, "summary", summary);
 }
 
 void report_unfold(Report *r)

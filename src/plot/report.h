@@ -15,13 +15,18 @@
 #define REPORT_MARK "<meta name=\"generator\" content=\"vernier\">" /* of every page, near its beginning */
 
 #include "base/err.h"
+#include "base/str.h"
 #include "plot/plot.h"
 
 typedef enum { VERDICT_SUPPORTED, VERDICT_NOT_SUPPORTED, VERDICT_INCONCLUSIVE } ReportVerdict;
 typedef struct Report Report;
 
 Report *report_open(const char *path, const char *title);
-void report_lead(Report *, const char *text);               /* a line below the title, such as machine and date */
+void report_lead(Report *, const char *text); /* a line below the title, such as machine and date */
+/* From here on the first use of each term, in paragraphs, verdicts, facts and tables, leads to report_glossary(), and
+ * shows its meaning under the pointer.  Ended by {0}; it must outlive the report. */
+void report_terms(Report *, const KeyValue *term_and_meaning);
+void report_glossary(Report *, const char *heading); /* the terms used so far with their meanings; none: nothing */
 void report_heading(Report *, int level, const char *text); /* levels 2 and 3 enter the contents list */
 void report_text(Report *, const char *text);               /* a blank line starts a new paragraph */
 void report_html(Report *, const char *html);               /* elements that the caller has made and escaped */

@@ -8,7 +8,8 @@
 #include "base/err.h"
 
 /* Directories in the order of the page.  A run that was interrupted or failed is shown as such. */
-Status report_runs(const char *path, Arena *, int n, const char *const *dir); /* E_IO, E_FORMAT name the file */
+/* title: NULL: that of the run, or of several a general one.  E_IO, E_FORMAT name the file. */
+Status report_runs(const char *path, const char *title, Arena *, int n, const char *const *dir);
 /* E_CONFIG: the file exists and is not one of these pages. */
 Status report_place(const char *path);
 /* The run directories at or below `dir`, sorted, appended at out[n..]; the new count.  E_IO: none there. */
