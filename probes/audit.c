@@ -26,6 +26,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
+#include "plot/plot.h"
 #include "probe/make.h"
 #include "probe/probe.h"
 #include "probes/grid.h"
@@ -304,6 +305,36 @@ static void judge(Run *r, const Audit *audit, const Found *found)
                  BEST_PUBLISHED[0], BEST_PUBLISHED[1], BEST_PUBLISHED[2], f[0].left, f[1].left, f[2].left);
 }
 
+/* The accuracies of the best rule, the leaks and the words on each published set, or on the synthetic ones that stand
+ * in their place. */
+static Status draw(Run *r, const Audit *audit, const Found *found)
+{
+    enum { KINDS_DRAWN = 4 };
+    static const char *const name[KINDS_DRAWN] = {"majority", "best rule", "leaks", "bag of words"};
+    Arena *a = run_arena(r);
+    const char **label = NEW(a, const char *, audit->n);
+    Tensor y[KINDS_DRAWN];
+    Series s[KINDS_DRAWN];
+    int n = 0;
+    for (int i = 0; i < audit->n; i++) n += audit->set[i].published;
+    for (int k = 0; k < KINDS_DRAWN; k++) {
+        y[k] = tensor_new(a, F64, SHAPE(n));
+        s[k] = (Series){.label = name[k], .y = y[k]};
+    }
+    for (int i = 0, at = 0; i < audit->n; i++) {
+        if (!audit->set[i].published) continue;
+        const double share[KINDS_DRAWN] = {found[i].majority, found[i].rule, found[i].memory, found[i].words};
+        for (int k = 0; k < KINDS_DRAWN; k++) tensor_set(y[k], at, 100 * share[k]);
+        label[at++] = audit->set[i].name;
+    }
+    Fig *f = run_figure(r, "accuracy",
+                        "Test accuracy of classifiers that read no encoder; leaks: of one that reads only which rows "
+                        "of training share their change or message.",
+                        120 + 75.0 * n, 190);
+    fig_bars(f, fig_whole(f), KINDS_DRAWN, s, label, (PlotStyle){.y = {.title = "test accuracy (%)"}});
+    return fig_close(f);
+}
+
 static Status run(Run *r)
 {
     Audit audit = {0};
@@ -313,7 +344,7 @@ static Status run(Run *r)
     TRY(run_parallel(r, audit.n, sizeof *found, audit_set, &audit, found));
     tell(r, &audit, found);
     judge(r, &audit, found);
-    return OK;
+    return draw(r, &audit, found);
 }
 
 /* clang-format off */

@@ -83,7 +83,8 @@ static void layers_and_maps(void **state)
         Tensor hidden = expected(str_print(&arena, "hidden.%d.npy", index->valueint)),
                maps = expected(str_print(&arena, "attention.%d.npy", index->valueint));
         for (int l = 0; l <= LAYERS; l++) EXPECT_NEAR(tensor_at(resid[l].value, 0), tensor_at(hidden, l), 1e-6);
-        for (int l = 0; l < LAYERS; l++) EXPECT_NEAR(tensor_at(probs[l].value, 0), tensor_at(maps, l), 2e-6);
+        /* below 2e-6 with AVX2, 2.2e-6 with AVX-512, in F32 */
+        for (int l = 0; l < LAYERS; l++) EXPECT_NEAR(tensor_at(probs[l].value, 0), tensor_at(maps, l), 4e-6);
     }
 }
 
