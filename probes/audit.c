@@ -34,7 +34,7 @@
 #include "probes/shape.h"
 #include "run/parallel.h"
 
-enum { MOST_SETS = 256, MOST_SEEDS = 64 };
+enum { MOST_SETS = 256, MOST_SEEDS = 64, MOST_FILES = 16 };
 static const double BEST_PUBLISHED[TASKS] = {97.5, 72.0, 84.0}; /* typ, ccm, ltp: the highest cell of both tables */
 static const double CHANCE_MARGIN = 5;
 
@@ -56,6 +56,8 @@ typedef struct { /* of a set; plain bytes */
 typedef struct {
     Set set[MOST_SETS];
     int n;
+    const char *from[MOST_FILES]; /* (files) of changes */
+    int files;
 } Audit;
 
 /* ---- baselines ---- */
@@ -175,19 +177,14 @@ static Status measure_random(Found *f, Probing *lab, Run *r, int seed)
 
 /* ---- sets ---- */
 
-static Status make_rows(Probing *lab, Run *r, const Set *s)
+static Status make_rows(Probing *lab, Run *r, const Audit *audit, const Set *s)
 {
-    enum { MOST_FILES = 16 };
     MakeStats stats;
     MakeOptions o = make_invented(s->task, run_int(r, "examples"), run_seed(r, s->seed));
-    const char *from[MOST_FILES], *word;
-    size_t n;
     o.study = s->published;
     o.balance &= !o.study;
-    for (const char *rest = run_text(r, "changes");
-         !s->published && s->task != TASK_TYP && str_next(&rest, ",", &word, &n);)
-        if (n && o.n_from < MOST_FILES) from[o.n_from++] = str_copy(&lab->arena, word, n);
-    if (o.n_from) o.from = from, o.generated = 0, o.fragments = true;
+    if (audit->files && !s->published && s->task != TASK_TYP)
+        o.from = audit->from, o.n_from = audit->files, o.generated = 0, o.fragments = true;
     return make_probe(&lab->set, &lab->arena, &o, &stats);
 }
 
@@ -197,7 +194,7 @@ static Status audit_set(Run *r, int i, void *out, void *user)
     const Set *s = &audit->set[i];
     Found *f = out;
     Probing lab = {.task = s->task, .arena = arena_open((size_t)1 << 36), .seeds = run_seeds(r), .wanted = {true}};
-    Status status = s->path ? dataset_read(&lab.set, &lab.arena, s->path) : make_rows(&lab, r, s);
+    Status status = s->path ? dataset_read(&lab.set, &lab.arena, s->path) : make_rows(&lab, r, audit, s);
     if (!lab.set.name) lab.set.name = s->name;
     if (!status) status = measure_baselines(f, &lab);
     if (!status) status = probing_encode(&lab, r);
@@ -206,6 +203,19 @@ static Status audit_set(Run *r, int i, void *out, void *user)
     tokenizer_close(&lab.tokenizer);
     arena_close(&lab.arena);
     return status;
+}
+
+static Status find_changes(Audit *audit, Run *r)
+{
+    const char *word;
+    size_t n;
+    for (const char *rest = run_text(r, "changes"); str_next(&rest, ",", &word, &n);) {
+        if (!n) continue;
+        if (audit->files == MOST_FILES) return err_fail(E_CONFIG, "--changes: more than %d files", MOST_FILES);
+        audit->from[audit->files] = str_copy(run_arena(r), word, n);
+        TRY(run_input(r, audit->from[audit->files++]));
+    }
+    return OK;
 }
 
 static Status find_sets(Audit *audit, Run *r)
@@ -220,18 +230,22 @@ static Status find_sets(Audit *audit, Run *r)
                   .published = true};
     glob_t found = {0};
     if (*dir) glob(str_print(a, "%s/siblings/*.txt", dir), 0, NULL, &found);
-    for (size_t k = 0; k < found.gl_pathc && audit->n < MOST_SETS / 2; k++) {
+    const bool fit = audit->n + (int)found.gl_pathc + TASKS * run_seeds(r) <= MOST_SETS;
+    for (size_t k = 0; fit && k < found.gl_pathc; k++) {
         const char *base = strrchr(found.gl_pathv[k], '/') + 1, *path = str_print(a, "%s", found.gl_pathv[k]);
         audit->set[audit->n++] = (Set){str_copy(a, base, strcspn(base, "_.")), path, TASKS, 0, true};
     }
     globfree(&found);
+    if (!fit)
+        return err_fail(E_CONFIG, "--data %s: has more files in siblings/ than the %d sets of a run allow", dir,
+                        MOST_SETS);
     for (ProbeTask t = 0; t < TASKS; t++)
-        for (int k = 0; k < run_seeds(r) && audit->n < MOST_SETS; k++)
+        for (int k = 0; k < run_seeds(r); k++)
             audit->set[audit->n++] =
                 (Set){str_print(a, "%s, made, seed %d", TASK_NAMES[t], k + 1), NULL, t, k, false};
     for (int k = 0; k < audit->n; k++)
         if (audit->set[k].path) TRY(run_input(r, audit->set[k].path));
-    return OK;
+    return find_changes(audit, r);
 }
 
 /* ---- results ---- */
@@ -290,7 +304,7 @@ static void judge(Run *r, const Audit *audit, const Found *found)
         for (int i = 0; i < audit->n; i++)
             if (audit->set[i].task == t && !audit->set[i].published && made < n)
                 rule[made++] = 100 * found[i].rule - 50, seen += found[i].seen;
-        run_claim(r, str_print(a, "%s, made: the best rule less chance, points", TASK_NAMES[t]),
+        run_claim(r, str_print(a, "%s, made: the best rule minus chance, points", TASK_NAMES[t]),
                   (Claim){WITHIN, CHANCE_MARGIN}, RANGE_ANY, rule);
         run_exact(
             r,

@@ -122,8 +122,8 @@ static void note_seen(Run *r, Outcomes o)
     for (int k = 0; k < lab->floors; k++)
         note_seen_of(r, lab, lab->floor[k].name, (const int32_t *const *)&lab->floor[k].guess, 1);
     for (Kind kind = KINDS; kind-- > 0;) {
-        const int32_t *guess[10000]; /* the most seeds of a run */
         int n = probing_encoders(lab, kind);
+        const int32_t **guess = NEW(run_arena(r), const int32_t *, n);
         for (int i = 0; i < n; i++) guess[i] = predicted_by(o, kind, i, how, outcome_of(o, kind, i)->curve[how].best);
         note_seen_of(r, lab, kind_name(lab, kind), guess, n);
     }

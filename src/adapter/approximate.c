@@ -26,18 +26,11 @@ static double norm_of_difference(const Param *p, const Param *q)
     return sqrt(sum);
 }
 
-static const Linear *named(const Model *m, const char *name)
-{
-    const Linear *l = NULL;
-    while ((l = lora_each(m, l)) && strcmp(l->name, name) != 0) continue;
-    return l;
-}
-
 /* The layer that owns all of its matrix, and changed. */
 static bool changed(const Change *c, const Linear *l)
 {
     if (lora_is_outer(l) || l->first || l->run || tensor_count(l->w->val) != l->in * l->out) return false;
-    const Linear *now = named(c->after, l->name);
+    const Linear *now = lora_find(c->after, l->name);
     return now && norm_of_difference(l->w, now->w) > 0;
 }
 
@@ -91,8 +84,8 @@ static Status factor(Change *c, Adapter *out, const Linear *l)
 {
     Svd svd;
     Arena scratch = arena_open(0);
-    Tensor w = lora_weight(&scratch, named(c->after, l->name)),
-           base = lora_weight(&scratch, named(c->before, l->name));
+    Tensor w = linear_matrix(&scratch, lora_find(c->after, l->name)),
+           base = linear_matrix(&scratch, lora_find(c->before, l->name));
     for (int64_t i = 0; i < tensor_count(w); i++) tensor_set(w, i, tensor_get(w, i) - tensor_get(base, i));
     Param *a = param_find(out->model->params, lora_name(out->model, "lora", l, "A")),
           *b = param_find(out->model->params, lora_name(out->model, "lora", l, "B"));
@@ -119,9 +112,7 @@ static void keep_others(Change *c, Adapter *out)
         double norm = norm_of_difference(p, q);
         bool head = build_is_class_head(p->name), bias = lora_trains_bias(out->model, &out->cfg, r), linear = false;
         for (const Linear *l = NULL; (l = lora_each(c->before, l));) linear |= l->w == p && changed(c, l);
-        if (head || bias) param_train(r, true);
-        if (head || bias)
-            for (int64_t j = 0; j < tensor_count(r->val); j++) tensor_set(r->val, j, tensor_get(q->val, j));
+        if (head || bias) param_train(r, true), tensor_put(r->val, q->val);
         if (norm > 0 && !head && !bias && !linear) c->row[c->n++] = (Approximated){p->name, false, norm, 0, 1};
     }
 }

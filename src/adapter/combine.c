@@ -21,8 +21,7 @@ typedef struct {
 
 static bool pair_of(Pair *out, const Adapter *x, const char *name, double weight)
 {
-    const Linear *l = NULL;
-    while ((l = lora_each(x->model, l)) && strcmp(l->name, name) != 0) continue;
+    const Linear *l = lora_find(x->model, name);
     if (!l) return false;
     out->a = param_find(x->model->params, lora_name(x->model, LORA, l, "A"));
     out->b = param_find(x->model->params, lora_name(x->model, LORA, l, "B"));
@@ -230,7 +229,7 @@ static void bring(Adapter *out, const Adapter *head)
         Param *q = param_find(out->model->params, p->name);
         if (str_glob("peft.*", p->name) || !q) continue;
         param_train(q, true);
-        for (int64_t j = 0; j < tensor_count(q->val); j++) tensor_set(q->val, j, tensor_get(p->val, j));
+        tensor_put(q->val, p->val);
     }
 }
 

@@ -33,12 +33,6 @@ static Status lossy(Move *v, const char *what)
     return OK;
 }
 
-/* The old model may hold its values in 16 bits. */
-static void copy_values(Tensor to, Tensor from)
-{
-    for (int64_t i = 0; i < tensor_count(to); i++) tensor_set(to, i, tensor_get(from, i));
-}
-
 /* The new model: zeros, except for parameters that travel with the adapter. */
 static Status attach_anew(Move *v, const PeftConfig *cfg)
 {
@@ -51,11 +45,11 @@ static Status attach_anew(Move *v, const PeftConfig *cfg)
         const Param *p = params_at(old->params, i);
         Param *q = param_find(a->model->params, p->name);
         bool along = build_is_class_head(p->name) || (cfg->bias && str_glob("*.bias", p->name));
-        if (along && q) copy_values(q->val, p->val);
+        if (along && q) tensor_put(q->val, p->val);
     }
     for (int i = 0; i < a->n_bindings; i++) { /* modules saved whole, on the new model */
         Param *q = param_find(a->model->params, a->binding[i].param->name);
-        if (q && !str_glob("peft.*", q->name)) copy_values(q->val, a->binding[i].param->val);
+        if (q && !str_glob("peft.*", q->name)) tensor_put(q->val, a->binding[i].param->val);
         a->binding[i].param = q;
     }
     return OK;

@@ -115,14 +115,18 @@ Status model_with_all(Model **m, Hooks **hooks, Arena *arena, const char *dir, i
     *hooks = hooks_new(arena);
     TRY(model_load_as(m, arena, dir, &with));
     with.say = NULL;
-    TRY(model_load_as(&before, arena, dir, &with));
-    for (int i = 0; i < n; i++) {
+    Arena base = arena_open(0);
+    Status s = model_load_as(&before, &base, dir, &with);
+    for (int i = 0; i < n && !s; i++) {
+        Arena own = arena_open(0); /* of one tuned model at a time */
         bool head = false;
         Model *now;
-        TRY(merged(&now, &head, arena, dir, path[i], &with));
-        TRY(add_change(*m, before, now, head, path[i]));
+        s = merged(&now, &head, &own, dir, path[i], &with);
+        if (!s) s = add_change(*m, before, now, head, path[i]);
+        arena_close(&own);
     }
-    return OK;
+    arena_close(&base);
+    return s;
 }
 
 Status shape_with(Model **m, Arena *arena, const Config *config, const char *path, AdapterSay *say, void *user)

@@ -66,8 +66,13 @@ Tensor tensor_cast(Arena *a, Tensor x, DType dtype)
         cast_blocks(t, x);
         return t;
     }
-    for (int64_t i = 0; i < n; i++) tensor_set(t, i, tensor_get(x, i));
+    tensor_put(t, x);
     return t;
+}
+
+void tensor_put(Tensor to, Tensor from)
+{
+    for (int64_t i = 0; i < tensor_count(to); i++) tensor_set(to, i, tensor_get(from, i));
 }
 
 int64_t tensor_count(Tensor t)

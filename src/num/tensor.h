@@ -46,7 +46,8 @@ int64_t tensor_last(Tensor);                                         /* size of 
 size_t tensor_bytes(Tensor);
 double tensor_get(Tensor, int64_t i);       /* flat index, any dtype; an element of a block costs the whole block */
 void tensor_set(Tensor, int64_t i, double); /* no block type */
-void *tensor_place(Tensor, int64_t i); /* address of element i, flat, the first of a block; for kernels' callers */
+void *tensor_place(Tensor, int64_t i);   /* address of element i, flat, the first of a block; for kernels' callers */
+void tensor_put(Tensor to, Tensor from); /* the elements of `from`, as many, converted; `to` has no block type */
 void tensor_fill(Tensor, double);
 int64_t tensor_argmax(Tensor); /* flat index of the largest element, the first of equals; 0 when none compares */
 /* Flat index of the first NaN or infinity, -1 without one; `allow_neg_inf` lets -infinity pass. */

@@ -65,6 +65,13 @@ const Linear *lora_each(const Model *m, const Linear *after)
     return after + 1 < outer_end ? after + 1 : NULL;
 }
 
+const Linear *lora_find(const Model *m, const char *name)
+{
+    const Linear *l = NULL;
+    while ((l = lora_each(m, l)) && strcmp(l->name, name) != 0) continue;
+    return l;
+}
+
 const Linear *lora_next(const Model *m, const PeftConfig *cfg, const Linear *after)
 {
     do after = lora_each(m, after);

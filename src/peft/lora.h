@@ -12,6 +12,7 @@
 void lora_defaults(PeftConfig *, const Config *);
 const Linear *lora_next(const Model *, const PeftConfig *, const Linear *after); /* NULL at the end */
 const Linear *lora_each(const Model *, const Linear *after); /* adapted or not: of the layers, then outside them */
+const Linear *lora_find(const Model *, const char *name);    /* the one of them of that name, or NULL */
 bool lora_is_outer(const Linear *);                          /* outside the layers: no hook surrounds it */
 int lora_rank(const PeftConfig *, const Linear *);
 double lora_scale(const PeftConfig *, const Linear *);                    /* alpha/rank, or alpha/sqrt(rank) */
@@ -28,7 +29,6 @@ Init lora_start_down(const Linear *, const PeftConfig *); /* the draw of A */
 Status lora_start(const Linear *, const PeftConfig *, Param *a, Param *b);
 Status lora_start_check(const Linear *, const PeftConfig *, const char *method);
 
-Tensor lora_weight(Arena *, const Linear *); /* the part of W that the layer owns, as (out,in), in F64 */
 /* The nearest product s B A to w (out,in): B = U sqrt(S/s), A = sqrt(S/s) V' of the largest singular values, and
  * zeros where w has fewer.  s is above 0; *svd is on the arena. */
 Status lora_factor(Svd *, Arena *, Tensor w, double s, Param *a, Param *b);

@@ -82,14 +82,6 @@ Status lora_start_check(const Linear *l, const PeftConfig *cfg, const char *meth
                     l->name, (long long)most);
 }
 
-Tensor lora_weight(Arena *a, const Linear *l)
-{
-    Tensor w = tensor_new(a, F64, SHAPE(l->out, l->in));
-    for (int64_t o = 0; o < l->out; o++)
-        for (int64_t i = 0; i < l->in; i++) tensor_set(w, o * l->in + i, tensor_get(l->w->val, linear_at(l, o, i)));
-    return w;
-}
-
 Status lora_factor(Svd *svd, Arena *scratch, Tensor w, double s, Param *a, Param *b)
 {
     TRY(linalg_svd(svd, scratch, w));
@@ -107,7 +99,7 @@ static Status start_pissa(Arena *scratch, const Linear *l, double s, Param *a, P
 {
     Svd svd;
     if (!(s > 0)) return err_fail(E_CONFIG, "%s: init pissa needs a scale above 0, not %g", l->name, s);
-    return lora_factor(&svd, scratch, lora_weight(scratch, l), s, a, b);
+    return lora_factor(&svd, scratch, linear_matrix(scratch, l), s, a, b);
 }
 
 static double dot(const double *x, const double *y, int64_t n, int64_t stride)
@@ -120,7 +112,7 @@ static double dot(const double *x, const double *y, int64_t n, int64_t stride)
 /* Gram-Schmidt, twice for each column: Q of the first columns, and R = Q' W. */
 static void start_olora(Arena *scratch, const Linear *l, Param *a, Param *b)
 {
-    Tensor w = lora_weight(scratch, l);
+    Tensor w = linear_matrix(scratch, l);
     int64_t rank = a->val.dim[0], n = l->out;
     double *q = NEW(scratch, double, rank *n);
     const double *x = w.data;

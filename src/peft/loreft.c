@@ -99,7 +99,7 @@ static void start(const Loreft *x)
     Arena scratch = arena_open(0);
     Tape *t = tape_open(&scratch, false);
     Tensor r = op_orthonormal(t, tape_leaf(t, x->rotation->val))->val;
-    for (int64_t i = 0; i < tensor_count(r); i++) tensor_set(x->source->val, i, tensor_get(r, i));
+    tensor_put(x->source->val, r);
     arena_close(&scratch);
 }
 

@@ -144,7 +144,9 @@ static void add_marked(Report *r, const char *text)
         if (!first) break;
         const size_t before = (size_t)(first - text), n = strlen(r->term[which].key);
         add_clean(&r->body, str_copy(&r->arena, text, before));
-        buf_print(&r->body, "<a class=\"term\" href=\"#term%d\" title=\"%s\">", which, r->term[which].value);
+        buf_print(&r->body, "<a class=\"term\" href=\"#term%d\" title=\"", which);
+        add_text(r, &r->body, r->term[which].value);
+        buf_print(&r->body, "\">");
         add_clean(&r->body, str_copy(&r->arena, first, n));
         buf_print(&r->body, "</a>");
         r->used[which] = true;

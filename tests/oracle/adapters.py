@@ -11,30 +11,14 @@ transformers 4.57; without them it prints "skipped" and ends well.
 """
 import copy
 import fnmatch
-import logging
 import os
 import subprocess
 import sys
 import tempfile
-import warnings
 
-sys.path.pop(0)  # where this file stands in the place of the library
-try:
-    import adapters
-    import peft
-    import torch
-    import transformers as hf
-except ImportError as missing:
-    print(f"skipped: {missing}")
-    sys.exit(0)
-for module, version in ((hf, "4.57"), (peft, "0.21"), (adapters, "1.3")):
-    if not module.__version__.startswith(version):
-        print(f"skipped: {module.__name__} is {module.__version__}, expected {version}")
-        sys.exit(0)
-warnings.filterwarnings("ignore")
-hf.logging.set_verbosity_error()
-logging.disable(logging.WARNING)
-torch.set_num_threads(1)
+from libraries import need
+
+adapters, peft, torch, hf = need(adapters="1.3", peft="0.21", torch="", transformers="4.57")
 
 TOLERANCE = 2e-5  # of the largest logit
 ROUGH = 4e-5  # the same where the library takes a product of single precision out of the base and puts it back

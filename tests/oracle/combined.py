@@ -6,30 +6,15 @@
 Each pair of matrices that comes out must be the library's.  Needs peft 0.21 and transformers 4.57; without them it
 prints "skipped" and ends well.
 """
-import logging
 import os
 import subprocess
 import sys
 import tempfile
-import warnings
 
-sys.path.pop(0)  # where this file stands in the place of the library
-try:
-    import peft
-    import torch
-    import transformers as hf
-    from safetensors.torch import load_file
-except ImportError as missing:
-    print(f"skipped: {missing}")
-    sys.exit(0)
-for module, version in ((hf, "4.57"), (peft, "0.21")):
-    if not module.__version__.startswith(version):
-        print(f"skipped: {module.__name__} is {module.__version__}, expected {version}")
-        sys.exit(0)
-warnings.filterwarnings("ignore")
-hf.logging.set_verbosity_error()
-logging.disable(logging.WARNING)
-torch.set_num_threads(1)
+from libraries import need
+
+peft, torch, hf = need(peft="0.21", torch="", transformers="4.57")
+from safetensors.torch import load_file  # noqa: E402
 
 TOLERANCE = 2e-6
 ENDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}

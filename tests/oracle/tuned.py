@@ -8,30 +8,14 @@ and transformers 4.57; without them it prints "skipped" and ends well.
 """
 import fnmatch
 import json
-import logging
 import os
 import subprocess
 import sys
 import tempfile
-import warnings
 
-sys.path.pop(0)  # where this file stands in the place of the library
-try:
-    import peft
-    import tokenizers as tk
-    import torch
-    import transformers as hf
-except ImportError as missing:
-    print(f"skipped: {missing}")
-    sys.exit(0)
-for module, version in ((hf, "4.57"), (peft, "0.21")):
-    if not module.__version__.startswith(version):
-        print(f"skipped: {module.__name__} is {module.__version__}, expected {version}")
-        sys.exit(0)
-warnings.filterwarnings("ignore")
-hf.logging.set_verbosity_error()
-logging.disable(logging.WARNING)
-torch.set_num_threads(1)
+from libraries import need
+
+peft, tk, torch, hf = need(peft="0.21", tokenizers="", torch="", transformers="4.57")
 
 TOLERANCE = 2e-5
 WORDS = "the film was good bad fine poor a story and it is very".split()
