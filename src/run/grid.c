@@ -102,7 +102,7 @@ static void add_markdown(Buf *b, const Grid *g)
         for (int c = 0; c < g->cols; c++) {
             buf_print(b, c ? " | " : "| ");
             for (const char *s = cell_of(g, i, c); *s; s++)
-                buf_print(b, *s == '|' ? "\\|" : *s == '\n' ? " " : "%c", *s);
+                buf_print(b, strchr("|<*`\\", *s) ? "\\%c" : *s == '\n' ? " " : "%c", *s);
         }
         buf_print(b, " |\n");
         for (int c = 0; i < 0 && c < g->cols; c++)

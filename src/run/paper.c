@@ -18,11 +18,18 @@ typedef struct {
     int tables, figures;
 } Paper;
 
+/* The text without control characters; its terms go to the glossary. */
+static const char *seen(Paper *p, const char *text)
+{
+    text = text_clean(p->arena, text ? text : "");
+    for (int i = 0; TERMS[i].key; i++) p->used[i] |= str_word(text, TERMS[i].key) != NULL;
+    return text;
+}
+
 /* Adds text in which no character is markup; line ends become blanks. */
 static void add_text(Paper *p, const char *text)
 {
-    text = text_clean(p->arena, text);
-    for (int i = 0; TERMS[i].key; i++) p->used[i] |= str_word(text, TERMS[i].key) != NULL;
+    text = seen(p, text);
     for (const char *s = text; *s; s++) {
         if (strchr("\\`*_[]<>", *s)) buf_add(&p->text, "\\", 1);
         buf_add(&p->text, s, 1);
@@ -58,12 +65,8 @@ static void add_table(Paper *p, const Grid *g, const char *otherwise)
     }
     const char **head = NEW(p->arena, const char *, cols), **cell = NEW(p->arena, const char *, cols * g->rows);
     for (int k = 0; k < cols; k++) {
-        head[k] = g->head[keep[k]];
-        for (int i = 0; i < g->rows; i++) {
-            const char *x = g->cell[i * g->cols + keep[k]];
-            cell[i * cols + k] = text_clean(p->arena, x ? x : "");
-            for (int t = 0; TERMS[t].key; t++) p->used[t] |= str_word(cell[i * cols + k], TERMS[t].key) != NULL;
-        }
+        head[k] = seen(p, g->head[keep[k]]);
+        for (int i = 0; i < g->rows; i++) cell[i * cols + k] = seen(p, g->cell[i * g->cols + keep[k]]);
     }
     const Grid shown = {str_print(p->arena, "Table %d: %s", ++p->tables, caption), cols, g->rows, head, cell, NULL};
     buf_print(&p->text, "*Table %d.* ", p->tables);
