@@ -95,9 +95,10 @@ const char *str_plural(int64_t n, const char *one, const char *many)
     return n == 1 ? one : many;
 }
 
+/* Part of a word or of a name such as "toy/e1". */
 static bool is_letter(char c)
 {
-    return isalnum((unsigned char)c) || c == '_' || c == '-' || (unsigned char)c >= 0x80;
+    return isalnum((unsigned char)c) || (c && strchr("_-/", c)) || (unsigned char)c >= 0x80;
 }
 
 const char *str_word(const char *text, const char *word)

@@ -17,8 +17,8 @@ bool str_real(const char *s, double *out);         /* the whole string is one fi
 bool str_int(const char *s, int64_t *out);         /* the whole string is one decimal integer */
 /* The form of a word that goes with a count: "%lld %s", n, str_plural(n, "commit is", "commits are"). */
 const char *str_plural(int64_t n, const char *one, const char *many);
-/* Where `word` (which may hold blanks) stands in the text by itself, also with a final s; NULL: nowhere.  Case counts
- * where it has a capital letter. */
+/* Where `word` (which may hold blanks) stands in the text by itself, also with a final s, and not within a name such
+ * as "toy/e1"; NULL: nowhere.  Case counts where it has a capital letter. */
 const char *str_word(const char *text, const char *word);
 size_t utf8_length(const char *s, size_t left); /* bytes of the character that begins there; 0: malformed */
 /* The text with U+FFFD for every byte that belongs to no UTF-8 sequence, and for every NUL; *replaced counts up. */

@@ -142,7 +142,8 @@ static void add_marked(Report *r, const char *text)
             if (at && (!first || at < first || longer)) first = at, which = i;
         }
         if (!first) break;
-        const size_t before = (size_t)(first - text), n = strlen(r->term[which].key);
+        const size_t before = (size_t)(first - text), word = strlen(r->term[which].key);
+        const size_t n = word + (first[word] == 's'); /* the plural */
         add_clean(&r->body, str_copy(&r->arena, text, before));
         buf_print(&r->body, "<a class=\"term\" href=\"#term%d\" title=\"", which);
         add_text(r, &r->body, r->term[which].value);

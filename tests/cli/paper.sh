@@ -15,10 +15,13 @@ cp "$t/study.md" "$t/first.md"
 expect 0 '' 'the document again' report --paper --overwrite --title 'A | B_c' --out "$t/study.md" "$t/run"
 cmp -s "$t/first.md" "$t/study.md"
 result $? '... is the same bytes'
-cp -r "$t/run" "$t/marked" && sed -i 's/\("sentence":[^"]*"\)/\1<mask> *x* | /' "$t/marked/results.json"
+cp -r "$t/run" "$t/marked" && sed -i 's/\("sentence":[^"]*"\)/\1<mask> *x* | seeds\/x /' "$t/marked/results.json"
 expect 0 '' 'a result with marks of the languages' report --paper --out "$t/marked.md" "$t/marked"
 grep -qF '| \<mask> \*x\* \| ' "$t/marked.md" && grep -qF '& $<$mask$>$ *x* | ' "$t/marked.tex"
 result $? '... has them as text'
+expect 0 '' 'its page' report --out "$t/marked.html" "$t/marked"
+grep -q '>seeds</a>' "$t/marked.html" && ! grep -q 'seeds*</a>s*/x' "$t/marked.html"
+result $? '... marks terms with their plural, and none within a name'
 expect 2 'end it in .md' 'a name that the tables need' report --paper --out "$t/study.tex" "$t/run"
 expect 3 'no run directory' 'no run' report --paper --out "$t/none.md" "$t/none"
 [ ! -e "$t/none.md" ] && [ ! -e "$t/none.tex" ]
